@@ -6,8 +6,8 @@
 #include "absl/status/statusor.h"
 
 // Returns from the calling function where `expression` is not OK.
-#define MOORING_RETURN_IF_ERROR(expression)                                                  \
-  do {                                                                                       \
+#define MOORING_RETURN_IF_ERROR(expression)                                                      \
+  do {                                                                                           \
     if (absl::Status mooring_status = (expression); !mooring_status.ok()) return mooring_status; \
   } while (false)
 

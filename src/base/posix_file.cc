@@ -45,8 +45,7 @@ PosixFile& PosixFile::operator=(PosixFile&& other) noexcept {
 absl::StatusOr<PosixFile> PosixFile::Open(std::string_view path, int flags) {
   PosixFile file;
   file.path_ = std::string(path);
-  file.fd_ =
-      RetryInterrupted([&] { return ::open(file.path_.c_str(), flags | O_CLOEXEC, 0644); });
+  file.fd_ = RetryInterrupted([&] { return ::open(file.path_.c_str(), flags | O_CLOEXEC, 0644); });
   if (file.fd_ < 0) return ErrnoError("open", path, errno);
   return file;
 }

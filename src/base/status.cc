@@ -31,9 +31,8 @@ absl::StatusCode CodeOf(int error) {
 }  // namespace
 
 absl::Status ErrnoError(std::string_view what, std::string_view path, int error) {
-  return absl::Status(CodeOf(error),
-                      absl::StrCat(ToAbsl(what), " ", ToAbsl(path), ": ",
-                                   std::generic_category().message(error)));
+  return absl::Status(CodeOf(error), absl::StrCat(ToAbsl(what), " ", ToAbsl(path), ": ",
+                                                  std::generic_category().message(error)));
 }
 
 absl::Status Annotate(const absl::Status& status, std::string_view prefix) {

@@ -10,9 +10,9 @@
 namespace mooring {
 namespace {
 
-using testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::StatusIs;
 
 TEST(PosixFileTest, AFileIsReplacedWhole) {
   testing::TempDirectory directory;

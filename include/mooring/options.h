@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "mooring/health.h"
+
+namespace mooring {
+
+// How far Open() has come. `done` and `total` are in bytes where the phase reads or writes data,
+// else both are zero; `total` may be an estimate. As long as calls arrive, Open() is not stuck.
+struct Progress {
+  enum class Phase {
+    kInspectingVolume = 0,
+    kAcquiringLock = 1,  // Waiting for the previous owner to go.
+    kReadingLog = 2,     // Proving what the log holds.
+    kReplayingLog = 3,
+    kServing = 4,
+  };
+  Phase phase = Phase::kInspectingVolume;
+  int64_t done = 0;
+  int64_t total = 0;
+};
+
+// "inspecting-volume", "acquiring-lock", "reading-log", "replaying-log", "serving".
+std::string_view PhaseName(Progress::Phase phase);
+
+enum class LogSeverity { kInfo = 0, kWarning = 1, kError = 2 };
+
+// How to open a store. Only `volume` must be set.
+struct Options {
+  // The mounted volume, or a directory on it that is the store's alone.
+  std::string volume;
+
+  // Start an empty store where the volume holds none. Off: an empty or wrong mount is refused with
+  // NOT_FOUND instead. Turn it off once a service has state that must not be missed.
+  bool create_if_missing = true;
+
+  // Accept a volume that does not outlive the pod (overlay, tmpfs, ramfs, emptyDir), or whose locks
+  // cannot be trusted (a network file system). For tests and caches: acknowledged commits may be
+  // lost.
+  bool allow_unsafe_volume = false;
+
+  // The id the store must have: 32 hexadecimal digits. Another store's volume is refused with
+  // FAILED_PRECONDITION; a new store gets this id. Empty: any id, and a random one for a new store.
+  std::string store_id;
+
+  // How long Open() waits for a previous owner of the volume to let go, before it answers
+  // FAILED_PRECONDITION. Zero: no wait. Kubernetes takes up to 30 s to end a pod that it replaces.
+  absl::Duration acquire_timeout = absl::Seconds(60);
+
+  // Memory for cached data blocks, in bytes. From 1 MiB. More means fewer reads of the volume.
+  int64_t cache_bytes = int64_t{256} << 20;
+
+  // Bytes of recent writes held in memory, over all tables, before they are written to sorted
+  // files. From 1 MiB to 4 GiB. More means fewer rewrites and more log to replay after a crash.
+  int64_t write_buffer_bytes = int64_t{64} << 20;
+
+  // Bytes preallocated for each log file. From 1 MiB to 1 GiB. Larger means rarer rotation.
+  int64_t wal_file_bytes = int64_t{64} << 20;
+
+  // Bytes of log on the volume after which tables are flushed so that old log can go: the bound of
+  // replay after a crash. From wal_file_bytes up.
+  int64_t max_wal_bytes = int64_t{256} << 20;
+
+  // Called during Open() from the opening thread and from one helper thread, never two at a time.
+  // Must not call into the store.
+  std::function<void(const Progress&)> progress;
+
+  // The library's own log. Called from any thread, never two at a time; must not call into the
+  // store. Default: dropped. Nothing is ever printed.
+  std::function<void(LogSeverity, std::string_view)> log;
+
+  // Where the store publishes its health, so that a probe can read it while Open() still runs.
+  // Default: one of the store's own. Shared with the store.
+  std::shared_ptr<HealthMonitor> health_monitor;
+};
+
+}  // namespace mooring

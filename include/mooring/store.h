@@ -1,0 +1,114 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "mooring/health.h"
+#include "mooring/iterator.h"
+#include "mooring/options.h"
+#include "mooring/snapshot.h"
+#include "mooring/status_macros.h"
+#include "mooring/table.h"
+#include "mooring/value.h"
+#include "mooring/version.h"
+#include "mooring/write_batch.h"
+
+namespace mooring {
+
+namespace internal {
+class StoreCore;
+}  // namespace internal
+
+// What Close() did before it returned.
+struct CloseReport {
+  bool synced = false;  // Every acknowledged commit, kProcess too, survives power loss.
+  bool released =
+      false;        // The volume is free for the next owner. Where it is not, it becomes free by
+                    // itself when the last reader or stalled operation ends, or the process.
+  int readers = 0;  // Reads, iterators and snapshots that were still in use.
+  absl::Status status;  // Why something above is false; OK otherwise.
+};
+
+// A durable key-value state on a mounted volume, with one owner at a time.
+//
+//   mooring::Options options;
+//   options.volume = "/var/lib/orders";
+//   MOORING_ASSIGN_OR_RETURN(std::unique_ptr<mooring::Store> store, mooring::Store::Open(options));
+//   MOORING_ASSIGN_OR_RETURN(mooring::Table carts, store->OpenTable("carts"));
+//   MOORING_ASSIGN_OR_RETURN(mooring::Version version, carts.Put("user:17", "..."));
+//
+// Thread-safe, but for the destructor.
+class Store {
+ public:
+  // Opens the store on `options.volume`, or makes it. Waits for a previous owner up to
+  // `acquire_timeout`, then for the log to be read and replayed; both show in `options.progress`.
+  //
+  // FAILED_PRECONDITION  the mount is not fit (overlay, tmpfs, emptyDir, network, read-only),
+  // another
+  //                      owner holds the volume, it holds another store, or a newer format.
+  // NOT_FOUND            the path is missing, or holds no store and `create_if_missing` is off.
+  // INVALID_ARGUMENT     the path is not a directory, or an option is out of its limits.
+  // PERMISSION_DENIED    the path cannot be written.
+  // RESOURCE_EXHAUSTED   the volume has no space left to open on.
+  // DATA_LOSS            commits that were acknowledged are missing or damaged; the message names
+  //                      file, offset and range. Nothing was changed. Restore a copy of the volume.
+  // UNAVAILABLE          reading or writing the volume failed. Retrying may help.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options);
+
+  // Closes, waiting as long as it takes. Prefer Close().
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // The table of that name (1 to 128 bytes without '\0'), made durably where there is none.
+  //
+  // INVALID_ARGUMENT    the name is out of its limits.
+  // RESOURCE_EXHAUSTED  there are 256 tables already, or the volume is full.
+  // DATA_LOSS           a sync failed; see Commit().
+  absl::StatusOr<Table> OpenTable(std::string_view name);
+
+  // The names of all tables, sorted.
+  absl::StatusOr<std::vector<std::string>> ListTables() const;
+
+  // Removes the table and all that is in it. NOT_FOUND where there is none. Readers that already
+  // have it go on; writers get NOT_FOUND.
+  [[nodiscard]] absl::Status DropTable(std::string_view name);
+
+  // Applies `batch` atomically. OK: it survives what `options.durability` says, and readers see it.
+  // An empty batch changes nothing and returns the current version.
+  //
+  // INVALID_ARGUMENT     the batch breaks a limit or mixes stores; the message names the operation.
+  // NOT_FOUND            a table of the batch was dropped.
+  // RESOURCE_EXHAUSTED   the volume is full. Nothing was applied; deletes still work.
+  // DEADLINE_EXCEEDED    no answer within `options.timeout`. Unknown whether it happens.
+  // DATA_LOSS            a write or a sync failed. Unknown whether it happened; writes are refused
+  //                      until the store is reopened, which heals what the device allows.
+  // FAILED_PRECONDITION  the store is closed or read-only; health() says why. Nothing was applied.
+  //
+  // Waits for one device sync at kVolume, shared with other writers.
+  absl::StatusOr<Version> Commit(const WriteBatch& batch, const CommitOptions& options = {});
+
+  // The present moment over all tables. FAILED_PRECONDITION once closed.
+  absl::StatusOr<Snapshot> TakeSnapshot() const;
+
+  // The version of the newest visible commit.
+  Version version() const;
+  // 32 hexadecimal digits; the same for the life of the store.
+  const std::string& id() const;
+  Health health() const;
+
+  // Syncs, and releases the volume for the next owner. Refuses new work at once, and returns when
+  // all is done or `timeout` is over, whichever is first. A second call reports the same close.
+  CloseReport Close(absl::Duration timeout);
+
+ private:
+  explicit Store(std::shared_ptr<internal::StoreCore> core);
+  const std::shared_ptr<internal::StoreCore> core_;
+};
+
+}  // namespace mooring
