@@ -1,0 +1,11 @@
+#include "src/engine/open.h"
+
+#include "src/engine/rocksdb_engine.h"
+
+namespace mooring::engine {
+
+absl::StatusOr<std::unique_ptr<Engine>> Open(const EngineOptions& options) {
+  return RocksDbEngine::Open(options);
+}
+
+}  // namespace mooring::engine

@@ -1,0 +1,360 @@
+#include "src/engine/rocksdb_engine.h"
+
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "mooring/status_macros.h"
+#include "src/base/status.h"
+#include "src/engine/batch_operations.h"
+#include "src/engine/commit_marker.h"
+#include "src/engine/error_listener.h"
+#include "src/engine/rocksdb_options.h"
+#include "src/engine/rocksdb_status.h"
+
+namespace mooring::engine {
+namespace {
+
+// Tables are column families with this before their names, so that none is RocksDB's "default".
+constexpr std::string_view kTablePrefix = "t.";
+
+// A group batch that grew beyond this gives its memory back.
+constexpr size_t kKeptGroupBytes = size_t{4} << 20;
+
+rocksdb::Slice ToSlice(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view FromSlice(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+absl::Status KeyNotFound() { return absl::Status(absl::StatusCode::kNotFound, ""); }
+
+absl::Status ReadError(const rocksdb::Status& status, const EngineTable& table) {
+  if (status.IsNotFound()) return KeyNotFound();
+  return FromRocksDb(status, absl::StrCat("reading table ", table.name()));
+}
+
+// How a Value moves and destroys the pinned slice in its storage.
+std::string_view ManagePinned(void* storage, void* to) {
+  auto* pinned = std::launder(static_cast<rocksdb::PinnableSlice*>(storage));
+  std::string_view data;
+  if (to != nullptr) data = FromSlice(*new (to) rocksdb::PinnableSlice(std::move(*pinned)));
+  pinned->~PinnableSlice();
+  return data;
+}
+
+rocksdb::PinnableSlice* PinnedIn(Value* value) {
+  static_assert(sizeof(rocksdb::PinnableSlice) <= Value::kStorageBytes);
+  if (value->manage() == ManagePinned) {
+    auto* pinned = std::launder(static_cast<rocksdb::PinnableSlice*>(value->storage()));
+    pinned->Reset();
+    return pinned;
+  }
+  value->Reset();
+  auto* pinned = new (value->storage()) rocksdb::PinnableSlice();
+  value->Adopt(ManagePinned, {});
+  return pinned;
+}
+
+class RocksDbSnapshot : public EngineSnapshot {
+ public:
+  explicit RocksDbSnapshot(rocksdb::DB* db) : db_(db), snapshot_(db->GetSnapshot()) {}
+  ~RocksDbSnapshot() override { db_->ReleaseSnapshot(snapshot_); }
+  uint64_t sequence() const override { return snapshot_->GetSequenceNumber(); }
+  const rocksdb::Snapshot* get() const { return snapshot_; }
+
+ private:
+  rocksdb::DB* const db_;
+  const rocksdb::Snapshot* const snapshot_;
+};
+
+rocksdb::ReadOptions MakeReadOptions(const EngineSnapshot* snapshot) {
+  rocksdb::ReadOptions options;
+  if (snapshot != nullptr) options.snapshot = static_cast<const RocksDbSnapshot*>(snapshot)->get();
+  return options;
+}
+
+class RocksDbCursor : public Cursor {
+ public:
+  RocksDbCursor(rocksdb::DB* db, const EngineTable& table, rocksdb::ColumnFamilyHandle* handle,
+                CursorOptions options)
+      : options_(std::move(options)), name_(table.name()) {
+    rocksdb::ReadOptions read = MakeReadOptions(options_.snapshot);
+    lower_ = options_.lower;
+    upper_ = options_.upper;
+    if (!options_.lower.empty()) read.iterate_lower_bound = &lower_;
+    if (!options_.upper.empty()) read.iterate_upper_bound = &upper_;
+    iterator_.reset(db->NewIterator(read, handle));
+    options_.reverse ? iterator_->SeekToLast() : iterator_->SeekToFirst();
+  }
+
+  bool Valid() const override { return iterator_->Valid(); }
+  void Next() override { options_.reverse ? iterator_->Prev() : iterator_->Next(); }
+  std::string_view key() const override { return FromSlice(iterator_->key()); }
+  std::string_view value() const override { return FromSlice(iterator_->value()); }
+  absl::Status status() const override {
+    return FromRocksDb(iterator_->status(), absl::StrCat("scanning table ", name_));
+  }
+
+ private:
+  const CursorOptions options_;
+  const std::string name_;
+  rocksdb::Slice lower_;
+  rocksdb::Slice upper_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+}  // namespace
+
+// Knows every table that still has a column family handle, dropped ones with readers too, so that
+// the engine can close under them.
+class HandleRegistry {
+ public:
+  void Add(RocksDbTable* table) {
+    absl::MutexLock lock(&mutex_);
+    tables_.insert(table);
+  }
+  void Remove(RocksDbTable* table);
+  void ReleaseAll();
+
+ private:
+  absl::Mutex mutex_;
+  absl::flat_hash_set<RocksDbTable*> tables_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A column family. Its handle is destroyed with the last reference to the table or when the engine
+// closes, whichever is first.
+class RocksDbTable : public EngineTable {
+ public:
+  RocksDbTable(std::string_view name, std::unique_ptr<rocksdb::ColumnFamilyHandle> handle,
+               std::shared_ptr<HandleRegistry> registry)
+      : EngineTable(std::string(name), handle->GetID()),
+        handle_(std::move(handle)),
+        registry_(std::move(registry)) {
+    registry_->Add(this);
+  }
+  ~RocksDbTable() override { registry_->Remove(this); }
+
+  rocksdb::ColumnFamilyHandle* handle() const { return handle_.get(); }
+
+ private:
+  friend class HandleRegistry;
+
+  std::unique_ptr<rocksdb::ColumnFamilyHandle> handle_;
+  const std::shared_ptr<HandleRegistry> registry_;
+};
+
+void HandleRegistry::Remove(RocksDbTable* table) {
+  absl::MutexLock lock(&mutex_);
+  tables_.erase(table);
+  table->handle_.reset();
+}
+
+void HandleRegistry::ReleaseAll() {
+  absl::MutexLock lock(&mutex_);
+  for (RocksDbTable* table : tables_) table->handle_.reset();
+}
+
+namespace {
+
+rocksdb::ColumnFamilyHandle* HandleOf(const EngineTable& table) {
+  return static_cast<const RocksDbTable&>(table).handle();
+}
+
+}  // namespace
+
+RocksDbEngine::RocksDbEngine(const EngineOptions& options,
+                             std::shared_ptr<rocksdb::FileSystem> file_system)
+    : options_(options),
+      file_system_(file_system != nullptr ? std::move(file_system)
+                                          : rocksdb::FileSystem::Default()),
+      env_(rocksdb::NewCompositeEnv(file_system_)),
+      table_options_(MakeTableOptions(options)),
+      handles_(std::make_shared<HandleRegistry>()) {}
+
+RocksDbEngine::~RocksDbEngine() { Close().IgnoreError(); }
+
+absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
+    const EngineOptions& options, std::shared_ptr<rocksdb::FileSystem> file_system) {
+  std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(file_system)));
+  MOORING_RETURN_IF_ERROR(engine->OpenDatabase());
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+absl::Status RocksDbEngine::OpenDatabase() {
+  const rocksdb::DBOptions db_options =
+      MakeDbOptions(options_, env_.get(), std::make_shared<ErrorListener>(options_.failed));
+  std::vector<std::string> names;
+  const std::string current = options_.directory + "/CURRENT";
+  if (!options_.create && file_system_->FileExists(current, {}, nullptr).IsNotFound()) {
+    return absl::DataLossError(
+        absl::StrCat(current, " is missing from a store that had it. Nothing was changed. Restore a "
+                              "copy of the volume."));
+  }
+  if (options_.create) {
+    names.push_back(rocksdb::kDefaultColumnFamilyName);
+  } else {
+    MOORING_RETURN_IF_ERROR(
+        FromRocksDb(rocksdb::DB::ListColumnFamilies(db_options, options_.directory, &names),
+                    "listing the tables in " + options_.directory));
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : names) descriptors.emplace_back(name, table_options_);
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  MOORING_RETURN_IF_ERROR(
+      FromRocksDb(rocksdb::DB::Open(db_options, options_.directory, descriptors, &handles, &db),
+                  "opening the data in " + options_.directory));
+  db_.reset(db);
+  for (size_t i = 0; i < handles.size(); ++i) {
+    std::unique_ptr<rocksdb::ColumnFamilyHandle> handle(handles[i]);
+    std::string_view name = names[i];
+    if (name.substr(0, kTablePrefix.size()) != kTablePrefix) continue;
+    Adopt(name.substr(kTablePrefix.size()), std::move(handle));
+  }
+  return absl::OkStatus();
+}
+
+std::shared_ptr<RocksDbTable> RocksDbEngine::Adopt(
+    std::string_view name, std::unique_ptr<rocksdb::ColumnFamilyHandle> handle) {
+  auto table = std::make_shared<RocksDbTable>(name, std::move(handle), handles_);
+  writable_[table->id()] = table;
+  absl::MutexLock lock(&tables_mutex_);
+  tables_[table->name()] = table;
+  return table;
+}
+
+absl::StatusOr<TablePtr> RocksDbEngine::CreateTable(std::string_view name) {
+  rocksdb::ColumnFamilyHandle* handle = nullptr;
+  const std::string column_family = absl::StrCat(ToAbsl(kTablePrefix), ToAbsl(name));
+  MOORING_RETURN_IF_ERROR(
+      FromRocksDb(db_->CreateColumnFamily(table_options_, column_family, &handle),
+                  absl::StrCat("making table ", ToAbsl(name))));
+  return Adopt(name, std::unique_ptr<rocksdb::ColumnFamilyHandle>(handle));
+}
+
+absl::Status RocksDbEngine::DropTable(EngineTable& table) {
+  MOORING_RETURN_IF_ERROR(FromRocksDb(db_->DropColumnFamily(HandleOf(table)),
+                                      absl::StrCat("dropping table ", table.name())));
+  table.MarkDropped();
+  writable_.erase(table.id());
+  absl::MutexLock lock(&tables_mutex_);
+  tables_.erase(table.name());
+  return absl::OkStatus();
+}
+
+std::vector<TablePtr> RocksDbEngine::Tables() const {
+  absl::MutexLock lock(&tables_mutex_);
+  std::vector<TablePtr> tables;
+  for (const auto& entry : tables_) tables.push_back(entry.second);
+  return tables;
+}
+
+void RocksDbEngine::BeginGroup() {
+  if (group_.GetDataSize() > kKeptGroupBytes) group_ = rocksdb::WriteBatch();
+  group_.Clear();
+}
+
+absl::Status RocksDbEngine::AddToGroup(const Commit& commit) {
+  Operation operation;
+  for (OperationReader reader(commit.operations); reader.Next(&operation);) {
+    if (writable_.find(operation.table) == writable_.end()) {
+      return absl::NotFoundError(
+          absl::StrCat("table number ", operation.table, " of the batch was dropped"));
+    }
+  }
+  char marker[kCommitMarkerBytes];
+  EncodeCommitMarker({commit.count, commit.time_us}, marker);
+  rocksdb::Status added = group_.PutLogData(rocksdb::Slice(marker, sizeof(marker)));
+  for (OperationReader reader(commit.operations); added.ok() && reader.Next(&operation);) {
+    rocksdb::ColumnFamilyHandle* handle = writable_[operation.table]->handle();
+    switch (operation.kind) {
+      case OperationKind::kPut:
+        added = group_.Put(handle, ToSlice(operation.key), ToSlice(operation.value));
+        break;
+      case OperationKind::kDelete:
+        added = group_.Delete(handle, ToSlice(operation.key));
+        break;
+      case OperationKind::kDeleteRange:
+        added = group_.DeleteRange(handle, ToSlice(operation.key), ToSlice(operation.value));
+        break;
+    }
+  }
+  return FromRocksDb(added, "adding a commit to its group");
+}
+
+absl::StatusOr<uint64_t> RocksDbEngine::WriteGroup(bool sync) {
+  rocksdb::WriteOptions options;
+  options.sync = sync;
+  MOORING_RETURN_IF_ERROR(FromRocksDb(db_->Write(options, &group_), "writing a group of commits"));
+  uint64_t first_sequence;  // RocksDB leaves it in the batch's first eight bytes, little-endian.
+  std::memcpy(&first_sequence, group_.Data().data(), sizeof(first_sequence));
+  return first_sequence;
+}
+
+absl::Status RocksDbEngine::Sync() { return FromRocksDb(db_->SyncWAL(), "syncing the log"); }
+
+absl::Status RocksDbEngine::Get(const EngineTable& table, std::string_view key,
+                                const EngineSnapshot* snapshot, Value* value) const {
+  rocksdb::PinnableSlice* pinned = PinnedIn(value);
+  const rocksdb::Status status =
+      db_->Get(MakeReadOptions(snapshot), HandleOf(table), ToSlice(key), pinned);
+  if (!status.ok()) {
+    value->Adopt(ManagePinned, {});
+    return ReadError(status, table);
+  }
+  value->Adopt(ManagePinned, FromSlice(*pinned));
+  return absl::OkStatus();
+}
+
+std::vector<absl::StatusOr<Value>> RocksDbEngine::MultiGet(
+    const EngineTable& table, const std::vector<std::string_view>& keys,
+    const EngineSnapshot* snapshot) const {
+  std::vector<rocksdb::Slice> slices;
+  slices.reserve(keys.size());
+  for (const std::string_view key : keys) slices.push_back(ToSlice(key));
+  std::vector<Value> values(keys.size());
+  std::vector<rocksdb::PinnableSlice> pinned(keys.size());
+  std::vector<rocksdb::Status> statuses(keys.size());
+  db_->MultiGet(MakeReadOptions(snapshot), HandleOf(table), keys.size(), slices.data(),
+                pinned.data(), statuses.data());
+  std::vector<absl::StatusOr<Value>> results;
+  results.reserve(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!statuses[i].ok()) {
+      results.emplace_back(ReadError(statuses[i], table));
+      continue;
+    }
+    Value value;
+    rocksdb::PinnableSlice* own = PinnedIn(&value);
+    *own = std::move(pinned[i]);
+    value.Adopt(ManagePinned, FromSlice(*own));
+    results.emplace_back(std::move(value));
+  }
+  return results;
+}
+
+std::unique_ptr<Cursor> RocksDbEngine::NewCursor(const EngineTable& table,
+                                                 CursorOptions options) const {
+  return std::make_unique<RocksDbCursor>(db_.get(), table, HandleOf(table), std::move(options));
+}
+
+std::unique_ptr<EngineSnapshot> RocksDbEngine::TakeSnapshot() const {
+  return std::make_unique<RocksDbSnapshot>(db_.get());
+}
+
+uint64_t RocksDbEngine::LastSequence() const { return db_->GetLatestSequenceNumber(); }
+
+absl::Status RocksDbEngine::Close() {
+  if (db_ == nullptr) return absl::OkStatus();
+  {
+    absl::MutexLock lock(&tables_mutex_);
+    tables_.clear();
+  }
+  writable_.clear();
+  handles_->ReleaseAll();
+  const rocksdb::Status status = db_->Close();
+  db_.reset();
+  return FromRocksDb(status, "closing the data in " + options_.directory);
+}
+
+}  // namespace mooring::engine

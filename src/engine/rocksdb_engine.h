@@ -1,0 +1,71 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "rocksdb/db.h"
+#include "rocksdb/env.h"
+#include "rocksdb/file_system.h"
+#include "rocksdb/write_batch.h"
+#include "src/engine/engine.h"
+
+namespace mooring::engine {
+
+class RocksDbTable;
+class HandleRegistry;
+
+// The engine on RocksDB: a table is a column family, a group one WriteBatch.
+class RocksDbEngine : public Engine {
+ public:
+  // `file_system` replaces the operating system's; null for that one.
+  static absl::StatusOr<std::unique_ptr<Engine>> Open(
+      const EngineOptions& options, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
+  ~RocksDbEngine() override;
+
+  absl::StatusOr<TablePtr> CreateTable(std::string_view name) override;
+  absl::Status DropTable(EngineTable& table) override;
+  std::vector<TablePtr> Tables() const override;
+
+  void BeginGroup() override;
+  absl::Status AddToGroup(const Commit& commit) override;
+  absl::StatusOr<uint64_t> WriteGroup(bool sync) override;
+  absl::Status Sync() override;
+
+  absl::Status Get(const EngineTable& table, std::string_view key, const EngineSnapshot* snapshot,
+                   Value* value) const override;
+  std::vector<absl::StatusOr<Value>> MultiGet(const EngineTable& table,
+                                              const std::vector<std::string_view>& keys,
+                                              const EngineSnapshot* snapshot) const override;
+  std::unique_ptr<Cursor> NewCursor(const EngineTable& table, CursorOptions options) const override;
+  std::unique_ptr<EngineSnapshot> TakeSnapshot() const override;
+  uint64_t LastSequence() const override;
+  absl::Status Close() override;
+
+ private:
+  RocksDbEngine(const EngineOptions& options, std::shared_ptr<rocksdb::FileSystem> file_system);
+  absl::Status OpenDatabase();
+  std::shared_ptr<RocksDbTable> Adopt(std::string_view name,
+                                      std::unique_ptr<rocksdb::ColumnFamilyHandle> handle);
+
+  const EngineOptions options_;
+  const std::shared_ptr<rocksdb::FileSystem> file_system_;
+  const std::unique_ptr<rocksdb::Env> env_;
+  const rocksdb::ColumnFamilyOptions table_options_;
+  const std::shared_ptr<HandleRegistry> handles_;
+  std::unique_ptr<rocksdb::DB> db_;
+
+  mutable absl::Mutex tables_mutex_;
+  std::map<std::string, std::shared_ptr<RocksDbTable>> tables_ ABSL_GUARDED_BY(tables_mutex_);
+
+  // The group under way; of the one thread that makes it.
+  rocksdb::WriteBatch group_;
+  absl::flat_hash_map<uint32_t, std::shared_ptr<RocksDbTable>> writable_;
+};
+
+}  // namespace mooring::engine
