@@ -38,6 +38,7 @@ class WriteBatch {
 
  private:
   friend struct internal::BatchAccess;
+  void Add(uint8_t kind, const Table& table, std::string_view key, std::string_view value);
 
   std::string encoded_;  // As src/engine/batch_operations.h says.
   size_t count_ = 0;

@@ -1,0 +1,206 @@
+#include "src/store/store_core.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "mooring/status_macros.h"
+#include "src/base/posix_file.h"
+#include "src/base/random_id.h"
+#include "src/base/status.h"
+#include "src/base/steady_clock.h"
+#include "src/engine/open.h"
+#include "src/store/batch_access.h"
+#include "src/store/validation.h"
+
+namespace mooring::internal {
+
+StoreCore::StoreCore(const Options& options)
+    : options_(options),
+      tag_(RandomUint64() | 1),
+      monitor_(options.health_monitor != nullptr ? options.health_monitor
+                                                 : std::make_shared<HealthMonitor>()) {}
+
+StoreCore::~StoreCore() = default;
+
+absl::StatusOr<std::shared_ptr<StoreCore>> StoreCore::Open(const Options& options) {
+  std::shared_ptr<StoreCore> core(new StoreCore(options));
+  core->monitor_->Set(Health::State::kStarting);
+  absl::Status status = ValidateOptions(options);
+  if (status.ok()) status = core->Start();
+  if (!status.ok()) {
+    core->monitor_->Set(Health::State::kClosed, status);
+    return status;
+  }
+  return core;
+}
+
+absl::Status StoreCore::Start() {
+  Report(Progress::Phase::kInspectingVolume);
+  volume::AcquireOptions acquire;
+  acquire.path = options_.volume;
+  acquire.create_if_missing = options_.create_if_missing;
+  acquire.allow_unsafe = options_.allow_unsafe_volume;
+  acquire.expected_store_id = options_.store_id;
+  acquire.timeout = options_.acquire_timeout;
+  acquire.waiting = [this] { Report(Progress::Phase::kAcquiringLock); };
+  MOORING_ASSIGN_OR_RETURN(volume_, volume::Volume::Acquire(acquire));
+  id_ = volume_->store_id();
+  epoch_ = volume_->epoch();
+  MOORING_RETURN_IF_ERROR(OpenEngine());
+  queue_ = std::make_unique<CommitQueue>(engine_.get(), epoch_,
+                                         [this](const absl::Status& reason) { OnFailure(reason); });
+  monitor_->Set(Health::State::kServing);
+  Report(Progress::Phase::kServing);
+  return absl::OkStatus();
+}
+
+absl::Status StoreCore::OpenEngine() {
+  engine::EngineOptions engine;
+  engine.directory = volume_->data_directory();
+  engine.store_id = id_;
+  engine.create = volume_->creating();
+  engine.cache_bytes = options_.cache_bytes;
+  engine.write_buffer_bytes = options_.write_buffer_bytes;
+  engine.wal_file_bytes = options_.wal_file_bytes;
+  engine.max_wal_bytes = options_.max_wal_bytes;
+  engine.progress = options_.progress;
+  engine.log = options_.log;
+  engine.failed = [this](const absl::Status& reason) { OnFailure(reason); };
+  MOORING_ASSIGN_OR_RETURN(engine_, engine::Open(engine));
+  return volume_->FinishCreation();
+}
+
+void StoreCore::Report(Progress::Phase phase, int64_t done, int64_t total) {
+  if (options_.progress) options_.progress(Progress{phase, done, total});
+}
+
+// Called by the queue when a write failed, and by the engine when background work did, which the
+// next write would meet.
+void StoreCore::OnFailure(const absl::Status& reason) {
+  absl::MutexLock lock(&close_mutex_);
+  if (closing_) return;
+  if (monitor_->Get().state == Health::State::kReadOnly) return;
+  monitor_->Set(Health::State::kReadOnly, reason);
+  if (options_.log) {
+    options_.log(LogSeverity::kError,
+                 absl::StrCat("the store is read-only until it is reopened: ", reason.ToString()));
+  }
+}
+
+engine::TablePtr StoreCore::FindTable(std::string_view name) const {
+  for (engine::TablePtr& table : engine_->Tables()) {
+    if (table->name() == name) return table;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<engine::TablePtr> StoreCore::OpenTable(std::string_view name) {
+  MOORING_RETURN_IF_ERROR(ValidateTableName(name));
+  const ReaderToken token(&gate_);
+  if (!token.entered()) return ClosedError();
+  engine::TablePtr table = FindTable(name);
+  if (table != nullptr) return table;
+  MOORING_RETURN_IF_ERROR(queue_->RunExclusively([&]() -> absl::Status {
+    table = FindTable(name);  // Another thread may have made it meanwhile.
+    if (table != nullptr) return absl::OkStatus();
+    if (engine_->Tables().size() >= kMaxTables) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "making table ", ToAbsl(name), ": there are ", kMaxTables, " tables, which is the most"));
+    }
+    MOORING_ASSIGN_OR_RETURN(table, engine_->CreateTable(name));
+    return absl::OkStatus();
+  }));
+  return table;
+}
+
+absl::StatusOr<std::vector<std::string>> StoreCore::ListTables() {
+  const ReaderToken token(&gate_);
+  if (!token.entered()) return ClosedError();
+  std::vector<std::string> names;
+  for (const engine::TablePtr& table : engine_->Tables()) names.push_back(table->name());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+absl::Status StoreCore::DropTable(std::string_view name) {
+  const ReaderToken token(&gate_);
+  if (!token.entered()) return ClosedError();
+  return queue_->RunExclusively([&]() -> absl::Status {
+    const engine::TablePtr table = FindTable(name);
+    if (table == nullptr) {
+      return absl::NotFoundError(absl::StrCat("there is no table ", ToAbsl(name)));
+    }
+    return engine_->DropTable(*table);
+  });
+}
+
+absl::StatusOr<Version> StoreCore::Commit(const WriteBatch& batch, const CommitOptions& options) {
+  MOORING_RETURN_IF_ERROR(ValidateBatch(batch, tag_));
+  const ReaderToken token(&gate_);
+  if (!token.entered()) return ClosedError();
+  if (batch.empty()) return Version{epoch_, engine_->LastSequence()};
+  return queue_->Add(BatchAccess::Operations(batch), static_cast<uint32_t>(batch.size()), options);
+}
+
+Version StoreCore::version() const {
+  const ReaderToken token(&gate_);
+  return {epoch_, token.entered() ? engine_->LastSequence() : last_sequence_.load()};
+}
+
+CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
+  const Deadline deadline(timeout);
+  {
+    absl::MutexLock lock(&close_mutex_);
+    if (!std::exchange(closing_, true)) {
+      monitor_->Set(Health::State::kClosed);
+      // On a thread that nobody joins: a volume that hangs may hold it past the deadline.
+      std::thread([self = shared_from_this()] { self->RunClose(); }).detach();
+    }
+  }
+  absl::MutexLock lock(&close_mutex_);
+  const auto done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(close_mutex_) {
+    return wait_for_readers ? report_.released : stopped_;
+  };
+  close_mutex_.AwaitWithTimeout(absl::Condition(&done), deadline.Left());
+  CloseReport report = report_;
+  report.readers = gate_.Readers();
+  if (report.released) report.readers = 0;
+  if (report.status.ok() && !report.released) {
+    report.status = absl::DeadlineExceededError(absl::StrCat(
+        "after ", absl::FormatDuration(timeout),
+        " the volume is not released: ", report.synced ? "" : "the log is not synced yet, ",
+        report.readers, " reads, iterators and snapshots are in use"));
+  }
+  return report;
+}
+
+void StoreCore::RunClose() {
+  queue_->Stop();
+  const absl::Status synced = engine_->Sync();
+  last_sequence_ = engine_->LastSequence();
+  gate_.Shut();
+  {
+    absl::MutexLock lock(&close_mutex_);
+    report_.synced = synced.ok();
+    report_.status = synced.ok() ? synced : Annotate(synced, "closing the store");
+    stopped_ = true;
+  }
+  // Readers leave without a signal, to keep reads fast; a close can afford to look.
+  while (gate_.Readers() > 0) absl::SleepFor(absl::Milliseconds(1));
+  queue_.reset();
+  const absl::Status closed = engine_->Close();
+  engine_.reset();
+  volume_.reset();
+  absl::MutexLock lock(&close_mutex_);
+  if (report_.status.ok()) report_.status = closed;
+  report_.released = true;
+}
+
+absl::Status StoreCore::ClosedError() {
+  return absl::FailedPreconditionError("the store is closed");
+}
+
+}  // namespace mooring::internal

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "mooring/options.h"
+#include "mooring/store.h"
+#include "src/engine/engine.h"
+#include "src/store/commit_queue.h"
+#include "src/store/reader_gate.h"
+#include "src/volume/volume.h"
+
+namespace mooring::internal {
+
+// Everything behind a Store: volume, engine and queue, opened and closed in the right order. Shared
+// with the tables, iterators and snapshots that came from it, so that they can outlive the Store
+// and answer clearly. Thread-safe.
+class StoreCore : public std::enable_shared_from_this<StoreCore> {
+ public:
+  static absl::StatusOr<std::shared_ptr<StoreCore>> Open(const Options& options);
+  ~StoreCore();
+
+  absl::StatusOr<engine::TablePtr> OpenTable(std::string_view name);
+  absl::StatusOr<std::vector<std::string>> ListTables();
+  absl::Status DropTable(std::string_view name);
+  absl::StatusOr<Version> Commit(const WriteBatch& batch, const CommitOptions& options);
+  Version version() const;
+  CloseReport Close(absl::Duration timeout, bool wait_for_readers);
+
+  // Tells this opened store's tables from those of every other.
+  uint64_t tag() const { return tag_; }
+  const std::string& id() const { return id_; }
+  uint64_t epoch() const { return epoch_; }
+  Health health() const { return monitor_->Get(); }
+  // To be entered for as long as the engine is read.
+  ReaderGate* gate() { return &gate_; }
+  const engine::Engine& engine() const { return *engine_; }
+
+  static absl::Status ClosedError();
+
+ private:
+  explicit StoreCore(const Options& options);
+  absl::Status Start();
+  absl::Status OpenEngine();
+  void Report(Progress::Phase phase, int64_t done = 0, int64_t total = 0);
+  void OnFailure(const absl::Status& reason);
+  void RunClose();
+  engine::TablePtr FindTable(std::string_view name) const;
+
+  const Options options_;
+  const uint64_t tag_;
+  const std::shared_ptr<HealthMonitor> monitor_;
+  std::string id_;      // Constant once open, as is
+  uint64_t epoch_ = 0;  // this.
+  mutable ReaderGate gate_;
+
+  // Gone, the last first, when the close has released the volume.
+  std::unique_ptr<volume::Volume> volume_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<CommitQueue> queue_;
+
+  std::atomic<uint64_t> last_sequence_{0};  // Once closed.
+  mutable absl::Mutex close_mutex_;
+  bool closing_ ABSL_GUARDED_BY(close_mutex_) = false;
+  bool stopped_ ABSL_GUARDED_BY(close_mutex_) =
+      false;  // Commits are over and synced, if they can be.
+  CloseReport report_ ABSL_GUARDED_BY(close_mutex_);
+};
+
+}  // namespace mooring::internal

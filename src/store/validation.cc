@@ -1,0 +1,78 @@
+#include "src/store/validation.h"
+
+#include "absl/strings/str_cat.h"
+#include "mooring/status_macros.h"
+#include "src/base/status.h"
+#include "src/engine/batch_operations.h"
+#include "src/store/batch_access.h"
+
+namespace mooring::internal {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+absl::Status CheckRange(std::string_view name, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("option ", ToAbsl(name), " is ", value,
+                                                 "; it must be from ", least, " to ", most));
+}
+
+absl::Status CheckOperation(const engine::Operation& operation, size_t number) {
+  const bool range = operation.kind == engine::OperationKind::kDeleteRange;
+  const size_t longest =
+      range ? std::max(operation.key.size(), operation.value.size()) : operation.key.size();
+  if (longest > kMaxKeyBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("operation ", number,
+                                                   " of the batch has a key of ", longest,
+                                                   " bytes; the most is ", kMaxKeyBytes));
+  }
+  if (range && operation.key > operation.value) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "operation ", number, " of the batch deletes a range whose begin is after its end"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ValidateOptions(const Options& options) {
+  if (options.volume.empty()) {
+    return absl::InvalidArgumentError("option volume is empty; it must name the mounted volume");
+  }
+  MOORING_RETURN_IF_ERROR(CheckRange("cache_bytes", options.cache_bytes, kMiB, int64_t{1} << 40));
+  MOORING_RETURN_IF_ERROR(
+      CheckRange("write_buffer_bytes", options.write_buffer_bytes, kMiB, 4096 * kMiB));
+  MOORING_RETURN_IF_ERROR(CheckRange("wal_file_bytes", options.wal_file_bytes, kMiB, 1024 * kMiB));
+  return CheckRange("max_wal_bytes", options.max_wal_bytes, options.wal_file_bytes,
+                    int64_t{1} << 40);
+}
+
+absl::Status ValidateTableName(std::string_view name) {
+  if (!name.empty() && name.size() <= kMaxTableNameBytes &&
+      name.find('\0') == std::string_view::npos) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("a table's name has 1 to ", kMaxTableNameBytes,
+                                                 " bytes without '\\0'; this one has ", name.size(),
+                                                 " bytes"));
+}
+
+absl::Status ValidateBatch(const WriteBatch& batch, uint64_t tag) {
+  if (batch.empty()) return absl::OkStatus();
+  if (BatchAccess::MixesStores(batch) || BatchAccess::StoreTag(batch) != tag) {
+    return absl::InvalidArgumentError(
+        "the batch has operations on a table that is not of this opened store");
+  }
+  if (batch.bytes() > kMaxBatchBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the batch has ", batch.bytes(), " bytes; the most is ", kMaxBatchBytes));
+  }
+  size_t number = 0;
+  engine::Operation operation;
+  for (engine::OperationReader reader(BatchAccess::Operations(batch)); reader.Next(&operation);) {
+    MOORING_RETURN_IF_ERROR(CheckOperation(operation, ++number));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mooring::internal
