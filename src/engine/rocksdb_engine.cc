@@ -11,6 +11,7 @@
 #include "src/engine/batch_operations.h"
 #include "src/engine/commit_marker.h"
 #include "src/engine/error_listener.h"
+#include "src/engine/rocksdb_compat.h"
 #include "src/engine/rocksdb_options.h"
 #include "src/engine/rocksdb_status.h"
 
@@ -187,8 +188,9 @@ absl::Status RocksDbEngine::OpenDatabase() {
   const std::string current = options_.directory + "/CURRENT";
   if (!options_.create && file_system_->FileExists(current, {}, nullptr).IsNotFound()) {
     return absl::DataLossError(
-        absl::StrCat(current, " is missing from a store that had it. Nothing was changed. Restore a "
-                              "copy of the volume."));
+        absl::StrCat(current,
+                     " is missing from a store that had it. Nothing was changed. Restore a "
+                     "copy of the volume."));
   }
   if (options_.create) {
     names.push_back(rocksdb::kDefaultColumnFamilyName);
@@ -200,11 +202,9 @@ absl::Status RocksDbEngine::OpenDatabase() {
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : names) descriptors.emplace_back(name, table_options_);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* db = nullptr;
-  MOORING_RETURN_IF_ERROR(
-      FromRocksDb(rocksdb::DB::Open(db_options, options_.directory, descriptors, &handles, &db),
-                  "opening the data in " + options_.directory));
-  db_.reset(db);
+  MOORING_RETURN_IF_ERROR(FromRocksDb(
+      compat::OpenDatabase(db_options, options_.directory, descriptors, &handles, &db_, 0),
+      "opening the data in " + options_.directory));
   for (size_t i = 0; i < handles.size(); ++i) {
     std::unique_ptr<rocksdb::ColumnFamilyHandle> handle(handles[i]);
     std::string_view name = names[i];
