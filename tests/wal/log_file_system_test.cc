@@ -2,8 +2,6 @@
 
 #include <rocksdb/utilities/checkpoint.h>
 
-#include <algorithm>
-#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -20,14 +18,7 @@ using ::testing::HasSubstr;
 
 class LogFileSystemTest : public ::testing::Test {
  protected:
-  std::vector<std::string> LogNames() {
-    std::vector<std::string> logs;
-    const std::vector<std::string> names = ListDirectory(directory_).value();
-    for (const std::string& name : names) {
-      if (LogNumberOfName(name) != 0) logs.push_back(name);
-    }
-    return logs;
-  }
+  std::vector<std::string> LogNames() { return LogNamesIn(directory_); }
 
   std::map<std::string, std::string> Expected(int count) {
     std::map<std::string, std::string> expected;
@@ -38,7 +29,7 @@ class LogFileSystemTest : public ::testing::Test {
   // A copy of the directory as a kill of the process at this moment leaves it.
   std::string Image() {
     const std::string image = temp_.File("image" + std::to_string(images_++));
-    std::filesystem::copy(directory_, image, std::filesystem::copy_options::recursive);
+    CopyStore(directory_, image);
     return image;
   }
 

@@ -5,15 +5,21 @@
 #include <rocksdb/options.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
+#include "src/base/posix_file.h"
+#include "src/wal/inventory_file.h"
+#include "src/wal/io.h"
 #include "src/wal/log_file_system.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temp_directory.h"
@@ -46,14 +52,17 @@ inline rocksdb::DBOptions TestDbOptions(LogFileSystem* fs, rocksdb::Env* env) {
 // RocksDB on the log file system, as the engine opens it.
 class LogDb {
  public:
-  static absl::StatusOr<std::unique_ptr<LogDb>> Open(const LogOptions& options) {
+  static absl::StatusOr<std::unique_ptr<LogDb>> Open(const LogOptions& options,
+                                                     size_t write_buffer_size = 8 << 20) {
     std::unique_ptr<LogDb> db(new LogDb);
     absl::StatusOr<std::shared_ptr<LogFileSystem>> fs = LogFileSystem::Open(options);
     if (!fs.ok()) return fs.status();
     db->fs_ = *std::move(fs);
     db->env_ = rocksdb::NewCompositeEnv(db->fs_);
     rocksdb::ColumnFamilyOptions tables;
-    tables.write_buffer_size = 8 << 20;
+    tables.write_buffer_size = write_buffer_size;
+    tables.max_write_buffer_number = 32;
+    tables.disable_auto_compactions = true;
     const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
         {rocksdb::kDefaultColumnFamilyName, tables}, {"other", tables}};
     rocksdb::DB* raw = nullptr;
@@ -132,6 +141,26 @@ inline std::string NumberedValue(int i, size_t size = 100) {
     c = static_cast<char>(x);
   }
   return value;
+}
+
+// Copies a store as a kill of the process leaves it. The inventory goes last, for files that it
+// does not list may vanish meanwhile.
+inline void CopyStore(const std::string& from, const std::string& to) {
+  std::filesystem::create_directory(to);
+  std::vector<std::string> names = ListDirectory(from).value();
+  std::stable_partition(names.begin(), names.end(),
+                        [](const std::string& name) { return name != InventoryFile::kName; });
+  for (const std::string& name : names) {
+    std::error_code vanished;
+    std::filesystem::copy_file(from + "/" + name, to + "/" + name, vanished);
+  }
+}
+
+inline std::vector<std::string> LogNamesIn(const std::string& directory) {
+  std::vector<std::string> names = ListDirectory(directory).value();
+  const auto is_other = [](const std::string& name) { return LogNumberOfName(name) == 0; };
+  names.erase(std::remove_if(names.begin(), names.end(), is_other), names.end());
+  return names;
 }
 
 }  // namespace mooring::wal
