@@ -56,6 +56,18 @@ rocksdb::PinnableSlice* PinnedIn(Value* value) {
   return pinned;
 }
 
+// An engine that was finished once and is gone is a loss, never a reason to begin a new one.
+absl::Status CheckPresence(const EngineOptions& options, rocksdb::FileSystem* files) {
+  const std::string current = options.directory + "/CURRENT";
+  if (options.create || !files->FileExists(current, {}, nullptr).IsNotFound()) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(
+      absl::StrCat(current,
+                   " is missing from a store that had it. Nothing was changed. Restore a "
+                   "copy of the volume."));
+}
+
 class RocksDbSnapshot : public EngineSnapshot {
  public:
   explicit RocksDbSnapshot(rocksdb::DB* db) : db_(db), snapshot_(db->GetSnapshot()) {}
@@ -164,10 +176,9 @@ rocksdb::ColumnFamilyHandle* HandleOf(const EngineTable& table) {
 }  // namespace
 
 RocksDbEngine::RocksDbEngine(const EngineOptions& options,
-                             std::shared_ptr<rocksdb::FileSystem> file_system)
+                             std::shared_ptr<wal::LogFileSystem> file_system)
     : options_(options),
-      file_system_(file_system != nullptr ? std::move(file_system)
-                                          : rocksdb::FileSystem::Default()),
+      file_system_(std::move(file_system)),
       env_(rocksdb::NewCompositeEnv(file_system_)),
       table_options_(MakeTableOptions(options)),
       handles_(std::make_shared<HandleRegistry>()) {}
@@ -175,23 +186,32 @@ RocksDbEngine::RocksDbEngine(const EngineOptions& options,
 RocksDbEngine::~RocksDbEngine() { Close().IgnoreError(); }
 
 absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
-    const EngineOptions& options, std::shared_ptr<rocksdb::FileSystem> file_system) {
+    const EngineOptions& options, std::shared_ptr<rocksdb::FileSystem> base) {
+  if (base == nullptr) base = rocksdb::FileSystem::Default();
+  MOORING_RETURN_IF_ERROR(CheckPresence(options, base.get()));
+  wal::LogOptions log;
+  log.directory = options.directory;
+  log.store_id = options.store_id;
+  log.base = std::move(base);
+  log.file_bytes = static_cast<uint64_t>(options.wal_file_bytes);
+  log.progress = [&](int64_t done, int64_t total) {
+    if (options.progress) options.progress({Progress::Phase::kReadingLog, done, total});
+  };
+  MOORING_ASSIGN_OR_RETURN(std::shared_ptr<wal::LogFileSystem> file_system,
+                           wal::LogFileSystem::Open(log));
   std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(file_system)));
   MOORING_RETURN_IF_ERROR(engine->OpenDatabase());
   return std::unique_ptr<Engine>(std::move(engine));
 }
 
 absl::Status RocksDbEngine::OpenDatabase() {
-  const rocksdb::DBOptions db_options =
+  rocksdb::DBOptions db_options =
       MakeDbOptions(options_, env_.get(), std::make_shared<ErrorListener>(options_.failed));
-  std::vector<std::string> names;
-  const std::string current = options_.directory + "/CURRENT";
-  if (!options_.create && file_system_->FileExists(current, {}, nullptr).IsNotFound()) {
-    return absl::DataLossError(
-        absl::StrCat(current,
-                     " is missing from a store that had it. Nothing was changed. Restore a "
-                     "copy of the volume."));
+  db_options.wal_filter = file_system_->wal_filter();
+  if (options_.progress) {
+    options_.progress({Progress::Phase::kReplayingLog, 0, file_system_->recovery().logical_bytes});
   }
+  std::vector<std::string> names;
   if (options_.create) {
     names.push_back(rocksdb::kDefaultColumnFamilyName);
   } else {
@@ -202,9 +222,11 @@ absl::Status RocksDbEngine::OpenDatabase() {
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : names) descriptors.emplace_back(name, table_options_);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  MOORING_RETURN_IF_ERROR(FromRocksDb(
-      compat::OpenDatabase(db_options, options_.directory, descriptors, &handles, &db_, 0),
-      "opening the data in " + options_.directory));
+  const rocksdb::Status opened =
+      compat::OpenDatabase(db_options, options_.directory, descriptors, &handles, &db_, 0);
+  // Where the log has a gap, the log knows it better than RocksDB.
+  MOORING_RETURN_IF_ERROR(file_system_->replay_status());
+  MOORING_RETURN_IF_ERROR(FromRocksDb(opened, "opening the data in " + options_.directory));
   for (size_t i = 0; i < handles.size(); ++i) {
     std::unique_ptr<rocksdb::ColumnFamilyHandle> handle(handles[i]);
     std::string_view name = names[i];

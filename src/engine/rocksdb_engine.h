@@ -14,6 +14,7 @@
 #include "rocksdb/file_system.h"
 #include "rocksdb/write_batch.h"
 #include "src/engine/engine.h"
+#include "src/wal/log_file_system.h"
 
 namespace mooring::engine {
 
@@ -23,9 +24,9 @@ class HandleRegistry;
 // The engine on RocksDB: a table is a column family, a group one WriteBatch.
 class RocksDbEngine : public Engine {
  public:
-  // `file_system` replaces the operating system's; null for that one.
+  // `base` replaces the operating system's file system below the log; null for that one.
   static absl::StatusOr<std::unique_ptr<Engine>> Open(
-      const EngineOptions& options, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
+      const EngineOptions& options, std::shared_ptr<rocksdb::FileSystem> base = nullptr);
   ~RocksDbEngine() override;
 
   absl::StatusOr<TablePtr> CreateTable(std::string_view name) override;
@@ -48,13 +49,13 @@ class RocksDbEngine : public Engine {
   absl::Status Close() override;
 
  private:
-  RocksDbEngine(const EngineOptions& options, std::shared_ptr<rocksdb::FileSystem> file_system);
+  RocksDbEngine(const EngineOptions& options, std::shared_ptr<wal::LogFileSystem> file_system);
   absl::Status OpenDatabase();
   std::shared_ptr<RocksDbTable> Adopt(std::string_view name,
                                       std::unique_ptr<rocksdb::ColumnFamilyHandle> handle);
 
   const EngineOptions options_;
-  const std::shared_ptr<rocksdb::FileSystem> file_system_;
+  const std::shared_ptr<wal::LogFileSystem> file_system_;
   const std::unique_ptr<rocksdb::Env> env_;
   const rocksdb::ColumnFamilyOptions table_options_;
   const std::shared_ptr<HandleRegistry> handles_;
