@@ -1,1 +1,38 @@
-# Nothing is installed yet.
+# The install target: headers, library, the CMake package `mooring` and a pkg-config file. What is
+# installed can be moved to another prefix as a whole.
+include(CMakePackageConfigHelpers)
+
+set(mooring_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/mooring")
+set(mooring_pkgconfig_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+install(TARGETS mooring EXPORT mooring-targets
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+        ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+        RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/mooring" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+        FILES_MATCHING PATTERN "*.h")
+install(EXPORT mooring-targets NAMESPACE mooring:: DESTINATION "${mooring_package_dir}")
+
+configure_package_config_file(
+  "${PROJECT_SOURCE_DIR}/cmake/mooring-config.cmake.in"
+  "${PROJECT_BINARY_DIR}/package/mooring-config.cmake"
+  INSTALL_DESTINATION "${mooring_package_dir}")
+# Before version 1.0 a minor version may change the API.
+write_basic_package_version_file(
+  "${PROJECT_BINARY_DIR}/package/mooring-config-version.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/package/mooring-config.cmake"
+              "${PROJECT_BINARY_DIR}/package/mooring-config-version.cmake"
+        DESTINATION "${mooring_package_dir}")
+
+# A static library passes what it uses on to everybody who links it, with or without `--static`.
+set(mooring_pc_public "absl_status absl_statusor absl_strings absl_time")
+set(mooring_pc_private "absl_flat_hash_map absl_synchronization rocksdb")
+if(NOT BUILD_SHARED_LIBS)
+  string(APPEND mooring_pc_public " ${mooring_pc_private}")
+  set(mooring_pc_private "")
+endif()
+file(RELATIVE_PATH mooring_pc_prefix "/${mooring_pkgconfig_dir}" "/")
+string(REGEX REPLACE "/$" "" mooring_pc_prefix "${mooring_pc_prefix}")
+configure_file("${PROJECT_SOURCE_DIR}/cmake/mooring.pc.in"
+               "${PROJECT_BINARY_DIR}/package/mooring.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/package/mooring.pc" DESTINATION "${mooring_pkgconfig_dir}")
