@@ -1,0 +1,226 @@
+#include "examples/catalog/catalog_service.h"
+
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "examples/catalog/batch_text.h"
+#include "examples/catalog/percent.h"
+
+namespace catalog {
+namespace {
+
+constexpr char kText[] = "text/plain";
+constexpr char kBytes[] = "application/octet-stream";
+constexpr std::string_view kItemsPath = "/items/";
+constexpr uint64_t kDefaultPage = 1000;
+constexpr uint64_t kMaxPage = 10000;
+
+// A write that a stalled volume keeps waiting is answered with 504 after this long.
+mooring::CommitOptions WriteOptions() {
+  mooring::CommitOptions options;
+  options.timeout = absl::Seconds(30);
+  return options;
+}
+
+int HttpCode(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kInvalidArgument:
+      return 400;
+    case absl::StatusCode::kNotFound:
+      return 404;
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kUnavailable:
+      return 503;
+    case absl::StatusCode::kDeadlineExceeded:
+      return 504;
+    case absl::StatusCode::kResourceExhausted:
+      return 507;
+    default:
+      return 500;
+  }
+}
+
+void AnswerError(const absl::Status& status, httplib::Response* response) {
+  response->status = HttpCode(status.code());
+  response->set_content(status.ToString() + "\n", kText);
+}
+
+void AnswerVersion(const absl::StatusOr<mooring::Version>& version, httplib::Response* response) {
+  if (!version.ok()) return AnswerError(version.status(), response);
+  response->set_content("{\"version\":\"" + version->ToString() + "\"}\n", "application/json");
+}
+
+// Reads a whole body, as it must be for the connection to stay usable, whatever is then answered.
+bool ReadBody(const httplib::ContentReader& reader, std::string* body) {
+  return reader([body](const char* data, size_t size) {
+    body->append(data, size);
+    return true;
+  });
+}
+
+// The key in the request's path, decoded here since the server's own decoding lets errors pass.
+std::optional<std::string> KeyOf(const httplib::Request& request, httplib::Response* response) {
+  std::string_view path = request.target;
+  path = path.substr(0, path.find_first_of("?#"));
+  if (path.substr(0, kItemsPath.size()) == kItemsPath) {
+    std::optional<std::string> key = PercentDecode(path.substr(kItemsPath.size()));
+    if (key && !key->empty()) return key;
+  }
+  AnswerError(absl::InvalidArgumentError("the path is not /items/<percent-encoded key>"), response);
+  return std::nullopt;
+}
+
+std::optional<uint64_t> LimitOf(const httplib::Request& request) {
+  if (!request.has_param("limit")) return kDefaultPage;
+  const std::string text = request.get_param_value("limit");
+  uint64_t limit = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (limit < 1 || limit > kMaxPage) return std::nullopt;
+  return limit;
+}
+
+}  // namespace
+
+void CatalogService::Register(httplib::Server* server) {
+  using httplib::ContentReader;
+  using httplib::Request;
+  using httplib::Response;
+  const std::string item = R"(/items/[\s\S]*)";
+  server->Put(item, [this](const Request& request, Response& response,
+                           const ContentReader& reader) { HandlePut(request, &response, reader); });
+  server->Get(
+      item, [this](const Request& request, Response& response) { HandleGet(request, &response); });
+  server->Delete(item, [this](const Request& request, Response& response) {
+    HandleDelete(request, &response);
+  });
+  server->Get("/items", [this](const Request& request, Response& response) {
+    HandleList(request, &response);
+  });
+  server->Post("/batch", [this](const Request& request, Response& response,
+                                const ContentReader& reader) { HandleBatch(&response, reader); });
+  server->Get("/healthz", [this](const Request&, Response& response) { HandleHealth(&response); });
+  server->Get("/readyz", [this](const Request&, Response& response) { HandleReady(&response); });
+}
+
+void CatalogService::Start(std::shared_ptr<mooring::Store> store, mooring::Table items) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  state_ = State{std::move(store), std::move(items)};
+}
+
+void CatalogService::Stop() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  state_.reset();
+}
+
+void CatalogService::SetProgress(const mooring::Progress& progress) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  progress_ = progress;
+}
+
+std::optional<CatalogService::State> CatalogService::Started(httplib::Response* response) const {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (state_) return state_;
+  }
+  response->status = 503;
+  response->set_header("Retry-After", "1");
+  response->set_content("not serving: " + Describe(health_->Get()) + "\n", kText);
+  return std::nullopt;
+}
+
+void CatalogService::HandlePut(const httplib::Request& request, httplib::Response* response,
+                               const httplib::ContentReader& reader) {
+  std::string value;
+  if (!ReadBody(reader, &value)) return;  // The server has set 400 or 413.
+  std::optional<State> state = Started(response);
+  if (!state) return;
+  const std::optional<std::string> key = KeyOf(request, response);
+  if (key) AnswerVersion(state->items.Put(*key, value, WriteOptions()), response);
+}
+
+void CatalogService::HandleGet(const httplib::Request& request, httplib::Response* response) {
+  const std::optional<State> state = Started(response);
+  if (!state) return;
+  const std::optional<std::string> key = KeyOf(request, response);
+  if (!key) return;
+  mooring::Value value;
+  if (const absl::Status status = state->items.Get(*key, &value); !status.ok()) {
+    return AnswerError(status, response);
+  }
+  response->set_content(value.view().data(), value.view().size(), kBytes);
+}
+
+void CatalogService::HandleDelete(const httplib::Request& request, httplib::Response* response) {
+  std::optional<State> state = Started(response);
+  if (!state) return;
+  const std::optional<std::string> key = KeyOf(request, response);
+  if (key) AnswerVersion(state->items.Delete(*key, WriteOptions()), response);
+}
+
+void CatalogService::HandleList(const httplib::Request& request, httplib::Response* response) {
+  const std::optional<State> state = Started(response);
+  if (!state) return;
+  const std::optional<uint64_t> limit = LimitOf(request);
+  if (!limit) {
+    return AnswerError(absl::InvalidArgumentError("limit is not a number from 1 to 10000"),
+                       response);
+  }
+  mooring::ScanOptions options;
+  options.prefix = request.get_param_value("prefix");
+  options.limit = *limit;
+  // The least key above `after` is `after` with a zero byte behind it.
+  if (request.has_param("after")) options.begin = request.get_param_value("after") + '\0';
+
+  std::string page;
+  mooring::Iterator it = state->items.Scan(options);
+  for (; it.Valid(); it.Next()) page += PercentEncode(it.key()) + '\n';
+  if (const absl::Status status = it.status(); !status.ok()) return AnswerError(status, response);
+  response->set_content(page, kText);
+}
+
+void CatalogService::HandleBatch(httplib::Response* response,
+                                 const httplib::ContentReader& reader) {
+  std::string body;
+  if (!ReadBody(reader, &body)) return;
+  const std::optional<State> state = Started(response);
+  if (!state) return;
+  const absl::StatusOr<mooring::WriteBatch> batch = ParseBatch(state->items, body);
+  if (!batch.ok()) return AnswerError(batch.status(), response);
+  AnswerVersion(state->store->Commit(*batch, WriteOptions()), response);
+}
+
+void CatalogService::HandleHealth(httplib::Response* response) const {
+  const mooring::Health health = health_->Get();
+  // A store that is read-only after a failed sync heals when it is reopened, so a restart helps.
+  const bool broken = health.state == mooring::Health::State::kReadOnly ||
+                      (health.state == mooring::Health::State::kClosed && !health.reason.ok());
+  response->status = broken ? 503 : 200;
+  response->set_content(Describe(health) + "\n", kText);
+}
+
+void CatalogService::HandleReady(httplib::Response* response) const {
+  if (!Started(response)) return;
+  const mooring::Health health = health_->Get();
+  const bool ready = health.state == mooring::Health::State::kServing ||
+                     health.state == mooring::Health::State::kFull;
+  response->status = ready ? 200 : 503;
+  response->set_content(Describe(health) + "\n", kText);
+}
+
+std::string CatalogService::Describe(const mooring::Health& health) const {
+  std::string text = health.ToString();
+  if (health.state != mooring::Health::State::kStarting) return text;
+  std::lock_guard<std::mutex> lock(mutex_);
+  text += ": " + std::string(mooring::PhaseName(progress_.phase));
+  if (progress_.total > 0) {
+    text +=
+        " " + std::to_string(progress_.done) + " of " + std::to_string(progress_.total) + " bytes";
+  }
+  return text;
+}
+
+}  // namespace catalog

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <httplib.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "mooring/store.h"
+
+namespace catalog {
+
+// The catalog over HTTP, its state in a Mooring table. It answers from the first moment: until
+// Start() the probes say how far opening has come, and everything else is 503.
+//
+//   PUT /items/<key>      body: the value. 200 with {"version":"3.17"} once it survives power loss.
+//   GET /items/<key>      200 with the value, 404.
+//   DELETE /items/<key>   200 with the version, also where there was none.
+//   GET /items?prefix=&after=&limit=
+//                         the keys in order, one percent-encoded key a line; `after` is the last
+//                         key of the page before; limit: 1 to 10000, default 1000.
+//   POST /batch           several operations as one commit; see batch_text.h.
+//   GET /healthz          200 unless the store is broken: alive, starting too. For a liveness
+//   probe. GET /readyz           200 while reads and writes are served. For a readiness probe.
+//
+// <key> is percent-encoded. Errors are text; the status code says what to do: 400 mend the request,
+// 503 try again or elsewhere, 507 make room, 500 and 504 the outcome of a write is unknown.
+class CatalogService {
+ public:
+  explicit CatalogService(std::shared_ptr<const mooring::HealthMonitor> health)
+      : health_(std::move(health)) {}
+
+  // Adds the handlers to `server`, which must not outlive this object.
+  void Register(httplib::Server* server);
+
+  // From now on requests are answered from `items` of `store`, or with 503 again. Requests under
+  // way keep the store alive.
+  void Start(std::shared_ptr<mooring::Store> store, mooring::Table items);
+  void Stop();
+
+  // What /healthz shows while the store opens.
+  void SetProgress(const mooring::Progress& progress);
+
+ private:
+  struct State {
+    std::shared_ptr<mooring::Store> store;
+    mooring::Table items;
+  };
+  // What requests work on, while the service is started; else answers 503.
+  std::optional<State> Started(httplib::Response* response) const;
+  void HandlePut(const httplib::Request& request, httplib::Response* response,
+                 const httplib::ContentReader& reader);
+  void HandleGet(const httplib::Request& request, httplib::Response* response);
+  void HandleDelete(const httplib::Request& request, httplib::Response* response);
+  void HandleList(const httplib::Request& request, httplib::Response* response);
+  void HandleBatch(httplib::Response* response, const httplib::ContentReader& reader);
+  void HandleHealth(httplib::Response* response) const;
+  void HandleReady(httplib::Response* response) const;
+  std::string Describe(const mooring::Health& health) const;
+
+  const std::shared_ptr<const mooring::HealthMonitor> health_;
+  mutable std::mutex mutex_;  // Guards what follows.
+  std::optional<State> state_;
+  mooring::Progress progress_;
+};
+
+}  // namespace catalog

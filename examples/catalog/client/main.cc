@@ -1,0 +1,98 @@
+// The catalog's load client, and the oracle of examples/reschedule: it logs what the service has
+// acknowledged in a process of its own, and later compares.
+#include <getopt.h>
+
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "examples/catalog/client/commands.h"
+
+namespace {
+
+constexpr char kUsage[] =
+    "usage: client load   --port N --input FILE --acks FILE [--threads N] [--stop-after N]\n"
+    "       client verify --port N --input FILE --acks FILE [--threads N]\n"
+    "       client count  --input FILE\n"
+    "       client wait   --port N [--timeout TIME]\n"
+    "       client get    --port N PATH\n"
+    "  --input FILE    package records as `apt-cache dumpavail` prints them\n"
+    "  --acks FILE     the log of acknowledgements; a load goes on after what is in it\n"
+    "  --threads N     connections; default 16\n"
+    "  --stop-after N  end the load when N records are acknowledged\n"
+    "  --timeout TIME  how long to wait; default 60s\n"
+    "exit: 0 done, 1 an acknowledged record is lost, 2 misused, 3 the service does not answer\n";
+
+int Usage(const std::string& wrong) {
+  std::fprintf(stderr, "client: %s\n%s", wrong.c_str(), kUsage);
+  return catalog::kMisused;
+}
+
+template <typename Number>
+bool Parse(const char* text, Number* number) {
+  const char* const end = text + std::strlen(text);
+  const auto [stop, error] = std::from_chars(text, end, *number);
+  return error == std::errc() && stop == end && *number >= 1;
+}
+
+// Empty, or what is wrong with the command line.
+std::string ParseOptions(int argc, char** argv, catalog::ClientOptions* options) {
+  static const option kOptions[] = {
+      {"host", required_argument, nullptr, 'H'},    {"port", required_argument, nullptr, 'p'},
+      {"input", required_argument, nullptr, 'i'},   {"acks", required_argument, nullptr, 'a'},
+      {"threads", required_argument, nullptr, 'n'}, {"stop-after", required_argument, nullptr, 's'},
+      {"timeout", required_argument, nullptr, 't'}, {nullptr, 0, nullptr, 0},
+  };
+  opterr = 0;
+  int choice;
+  while ((choice = getopt_long(argc, argv, "", kOptions, nullptr)) != -1) {
+    bool fits = true;
+    switch (choice) {
+      case 'H':
+        options->host = optarg;
+        break;
+      case 'p':
+        fits = Parse(optarg, &options->port);
+        break;
+      case 'i':
+        options->input = optarg;
+        break;
+      case 'a':
+        options->acks = optarg;
+        break;
+      case 'n':
+        fits = Parse(optarg, &options->threads);
+        break;
+      case 's':
+        fits = Parse(optarg, &options->stop_after);
+        break;
+      case 't':
+        fits = absl::ParseDuration(optarg, &options->timeout);
+        break;
+      default:
+        fits = false;
+    }
+    if (!fits) return std::string(argv[optind - 1]) + " does not fit";
+  }
+  return "";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  catalog::ClientOptions options;
+  if (const std::string wrong = ParseOptions(argc, argv, &options); !wrong.empty()) {
+    return Usage(wrong);
+  }
+  const std::string command = optind < argc ? argv[optind] : "";
+  const bool compares = command == "load" || command == "verify";
+  if ((compares || command == "count") && options.input.empty()) return Usage("--input is missing");
+  if (compares && options.acks.empty()) return Usage("--acks is missing");
+  if (command == "load") return catalog::Load(options);
+  if (command == "verify") return catalog::Verify(options);
+  if (command == "count") return catalog::Count(options);
+  if (command == "wait") return catalog::WaitReady(options);
+  if (command == "get" && optind + 1 < argc) return catalog::Probe(options, argv[optind + 1]);
+  return Usage("no such command: \"" + command + "\"");
+}

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace catalog {
+
+struct ServiceOptions {
+  bool help = false;
+  std::string volume;
+  std::string host = "127.0.0.1";
+  int port = 8080;         // 0: any that is free.
+  std::string ready_file;  // Written with the port once the store serves. Empty: none.
+  absl::Duration acquire_timeout = absl::Seconds(60);
+  absl::Duration close_timeout = absl::Seconds(10);
+  bool allow_unsafe_volume = false;
+};
+
+extern const char kUsage[];
+
+// INVALID_ARGUMENT says what is wrong with the command line.
+absl::StatusOr<ServiceOptions> ParseCommandLine(int argc, char** argv);
+
+}  // namespace catalog

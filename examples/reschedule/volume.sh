@@ -1,0 +1,94 @@
+# Nodes and the volume of examples/reschedule/run.sh, which sources this file.
+#
+# A node is a mount namespace, held by a sleeping process. The volume is an ext4 image that one node
+# at a time has attached (as a loop device) and mounted. Where that needs more than this machine
+# allows, the volume is a plain directory and there is one node, the machine.
+
+volume=     # Where pods find the volume; the same path on every node.
+on_node=()  # The prefix that runs a command on the present node.
+node_pid=
+image=
+device=
+
+# within SECONDS COMMAND...: tries the command until it succeeds, every 10 ms. False: time is up.
+within() {
+  local end=$((SECONDS + $1 + 1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$end" ] || return 1
+    sleep 0.01
+  done
+}
+
+in_other_namespace() {
+  local theirs
+  theirs=$(readlink "/proc/$1/ns/mnt") && [ "$theirs" != "$(readlink /proc/self/ns/mnt)" ]
+}
+
+image_is_detached() { [ -z "$(losetup --associated "$image")" ]; }
+
+start_node() {
+  [ -n "$image" ] || return 0
+  unshare --mount --propagation private sleep 3600 &
+  node_pid=$!
+  within 10 in_other_namespace "$node_pid" || return 1
+  on_node=(nsenter --target "$node_pid" --mount --)
+}
+
+attach_volume() {
+  [ -n "$image" ] || return 0
+  device=$(losetup --find --show "$image") || return 1
+  "${on_node[@]}" mount -t ext4 "$device" "$volume"
+}
+
+detach_volume() {
+  [ -n "$image" ] || return 0
+  within 20 "${on_node[@]}" umount "$volume" || return 1
+  losetup --detach "$device" || return 1
+  device=
+  within 20 image_is_detached
+}
+
+# Ends the node and with it all that is mounted there.
+stop_node() {
+  [ -n "$node_pid" ] || return 0
+  kill -KILL "$node_pid" 2>/dev/null || true
+  { wait "$node_pid" || true; } 2>/dev/null
+  node_pid=
+  on_node=()
+}
+
+# The way to the first node with the volume attached, or nothing but the reason why not.
+make_image() {
+  local tool
+  [ "$(id -u)" -eq 0 ] || { echo "not root"; return 1; }
+  for tool in unshare nsenter losetup mkfs.ext4 mount umount; do
+    command -v "$tool" >/dev/null || { echo "no $tool"; return 1; }
+  done
+  truncate -s 2G "$image" && mkfs.ext4 -q -F "$image" || { echo "mkfs.ext4 failed"; return 1; }
+}
+
+# make_volume DIRECTORY: makes the volume in there and starts the first node.
+make_volume() {
+  local reason
+  volume=$1/volume
+  image=$1/volume.ext4
+  mkdir "$volume"
+  if reason=$(make_image) && start_node && attach_volume 2>"$1/attach.log"; then
+    echo "volume: an ext4 image on a loop device; nodes are mount namespaces"
+    return 0
+  fi
+  remove_volume
+  image=
+  echo "volume: a plain directory, for this machine allows no loop-mounted image" \
+       "(${reason:-$(cat "$1/attach.log" 2>/dev/null)}); there is one node only"
+}
+
+remove_volume() {
+  if [ -n "$device" ]; then
+    "${on_node[@]}" umount "$volume" 2>/dev/null || true
+    losetup --detach "$device" 2>/dev/null || true
+    device=
+  fi
+  stop_node
+}
