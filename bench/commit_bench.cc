@@ -1,0 +1,235 @@
+// How fast are small commits, against what the device allows and against other stores?
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "bench/flags.h"
+#include "bench/peers/peer.h"
+#include "bench/report.h"
+#include "bench/scratch.h"
+#include "bench/workload.h"
+#include "mooring/status_macros.h"
+
+namespace mooring::bench {
+namespace {
+
+struct Settings {
+  std::string volume;
+  std::string json;
+  int rounds = 5;
+  double seconds = 1;
+  std::vector<int> writers = {1, 4, 16, 64};
+  std::vector<int> process_writers = {1, 4};
+  std::vector<int> values = {100, 4096};
+  std::vector<std::string> peers = PeerNames();
+  std::vector<std::string> process_peers = {"rocksdb", "mooring"};
+  std::vector<std::string> survives = {"power", "process"};
+  bool quick = false;
+};
+
+// One line of the table for each peer: everything that is compared under equal conditions.
+struct Cell {
+  Survives survives;
+  int writers;
+  int value_bytes;
+};
+
+// What one peer did in one cell, round by round.
+using Rates = std::vector<CommitRate>;
+
+struct CellResult {
+  Cell cell;
+  std::vector<std::string> peers;
+  std::map<std::string, Rates> rates;  // By peer; as many for each as there were rounds.
+};
+
+std::vector<double> Column(const Rates& rates, double CommitRate::*field) {
+  std::vector<double> column;
+  for (const CommitRate& rate : rates) column.push_back(rate.*field);
+  return column;
+}
+
+// The median over the rounds of `subject` to `base` in the same round: what else the machine did
+// meanwhile slowed both.
+double MedianRatio(const Rates& subject, const Rates& base) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < std::min(subject.size(), base.size()); ++i) {
+    if (base[i].commits_per_second == 0) continue;  // Too short a round for this disk.
+    ratios.push_back(subject[i].commits_per_second / base[i].commits_per_second);
+  }
+  return Median(ratios);
+}
+
+std::string SurvivesName(Survives survives) {
+  return survives == Survives::kPowerLoss ? "power" : "process";
+}
+
+std::vector<CellResult> PlanCells(const Settings& settings,
+                                  const std::vector<std::string>& available) {
+  std::vector<CellResult> cells;
+  for (const Survives survives : {Survives::kPowerLoss, Survives::kProcessEnd}) {
+    const auto& wanted = settings.survives;
+    if (std::find(wanted.begin(), wanted.end(), SurvivesName(survives)) == wanted.end()) continue;
+    const bool power = survives == Survives::kPowerLoss;
+    std::vector<std::string> peers;
+    for (const std::string& name : available) {
+      const auto& process = settings.process_peers;
+      if (power || std::find(process.begin(), process.end(), name) != process.end()) {
+        peers.push_back(name);
+      }
+    }
+    if (peers.empty()) continue;
+    for (const int value_bytes : settings.values) {
+      for (const int writers : power ? settings.writers : settings.process_writers) {
+        cells.push_back({{survives, writers, value_bytes}, peers, {}});
+      }
+    }
+  }
+  return cells;
+}
+
+absl::StatusOr<CommitRate> MeasurePeer(const Settings& settings, const Scratch& scratch,
+                                       const Cell& cell, const std::string& name) {
+  MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<Peer> peer, MakePeer(name));
+  PeerOptions options;
+  MOORING_ASSIGN_OR_RETURN(options.directory, scratch.FreshDirectory("peer"));
+  options.survives = cell.survives;
+  // The limit is one thread's, whatever it is compared with.
+  options.writers = name == "limit" ? 1 : cell.writers;
+  MOORING_RETURN_IF_ERROR(peer->Open(options));
+  const Values values(static_cast<size_t>(cell.value_bytes));
+  absl::StatusOr<CommitRate> rate =
+      MeasureCommits(peer.get(), options.writers, values, absl::Seconds(settings.seconds / 4),
+                     absl::Seconds(settings.seconds));
+  MOORING_RETURN_IF_ERROR(peer->Close());
+  return rate;
+}
+
+absl::Status RunRounds(const Settings& settings, const Scratch& scratch,
+                       std::vector<CellResult>* cells) {
+  for (int round = 0; round < settings.rounds; ++round) {
+    for (CellResult& result : *cells) {
+      // Each round begins with another peer, so that none is always measured in another's wake.
+      for (size_t i = 0; i < result.peers.size(); ++i) {
+        const std::string& name =
+            result.peers[(i + static_cast<size_t>(round)) % result.peers.size()];
+        MOORING_ASSIGN_OR_RETURN(const CommitRate rate,
+                                 MeasurePeer(settings, scratch, result.cell, name));
+        result.rates[name].push_back(rate);
+      }
+    }
+    fprintf(stderr, "round %d of %d done\n", round + 1, settings.rounds);
+  }
+  return absl::OkStatus();
+}
+
+std::string ToTable(const std::vector<CellResult>& cells) {
+  TextTable table;
+  table.AddRow({"survives", "writers", "value", "peer", "commits/s", "p50 us", "p99 us",
+                "mooring is x of it"});
+  for (const CellResult& result : cells) {
+    const auto mooring = result.rates.find("mooring");
+    for (const std::string& name : result.peers) {
+      const Rates& rates = result.rates.at(name);
+      table.AddRow({SurvivesName(result.cell.survives), absl::StrCat(result.cell.writers),
+                    absl::StrCat(result.cell.value_bytes), name,
+                    FormatNumber(Median(Column(rates, &CommitRate::commits_per_second))),
+                    FormatNumber(Median(Column(rates, &CommitRate::p50_us))),
+                    FormatNumber(Median(Column(rates, &CommitRate::p99_us))),
+                    mooring == result.rates.end()
+                        ? "-"
+                        : FormatNumber(MedianRatio(mooring->second, rates))});
+    }
+  }
+  return table.ToString();
+}
+
+JsonObject ToJson(const Settings& settings, const std::string& file_system,
+                  const std::vector<CellResult>& cells) {
+  std::vector<JsonObject> rows;
+  for (const CellResult& result : cells) {
+    for (const auto& [name, rates] : result.rates) {
+      JsonObject ratios;
+      for (const auto& [base, base_rates] : result.rates) {
+        ratios.Set(base, MedianRatio(rates, base_rates));
+      }
+      const std::vector<double> commits = Column(rates, &CommitRate::commits_per_second);
+      JsonObject row;
+      row.Set("survives", SurvivesName(result.cell.survives))
+          .Set("writers", result.cell.writers)
+          .Set("value_bytes", result.cell.value_bytes)
+          .Set("peer", name)
+          .Set("commits_per_second", Median(commits))
+          .Set("p50_us", Median(Column(rates, &CommitRate::p50_us)))
+          .Set("p99_us", Median(Column(rates, &CommitRate::p99_us)))
+          .Set("ratio_to", ratios)
+          .Set("commits_per_second_by_round", commits);
+      rows.push_back(row);
+    }
+  }
+  JsonObject report;
+  report.Set("benchmark", "commit_bench")
+      .Set("file_system", file_system)
+      .Set("rounds", settings.rounds)
+      .Set("seconds", settings.seconds)
+      .Set("results", rows);
+  return report;
+}
+
+absl::Status ReadSettings(int argc, char** argv, Settings* settings) {
+  Flags flags("How fast are small commits, against the device's limit and other stores?");
+  flags.Add("volume", "the directory to measure on; required", &settings->volume);
+  flags.Add("json", "also write the results to this file", &settings->json);
+  flags.Add("rounds", "rounds over all peers (5)", &settings->rounds);
+  flags.Add("seconds", "seconds for each peer in each cell, after a quarter of it unmeasured (1)",
+            &settings->seconds);
+  flags.Add("writers", "writer threads (1,4,16,64)", &settings->writers);
+  flags.Add("values", "value sizes in bytes (100,4096)", &settings->values);
+  flags.Add("peers", "limit,rocksdb,leveldb,lmdb,sqlite,mooring", &settings->peers);
+  flags.Add("survives", "power (a sync for each commit), process (no sync), or both",
+            &settings->survives);
+  flags.Add("quick", "a second or two in all, to see that it runs", &settings->quick);
+  MOORING_RETURN_IF_ERROR(flags.Parse(argc, argv));
+  if (settings->quick) {
+    settings->rounds = 1;
+    settings->seconds = 0.02;
+    settings->writers = {1, 4};
+    settings->values = {100};
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run(int argc, char** argv) {
+  Settings settings;
+  MOORING_RETURN_IF_ERROR(ReadSettings(argc, argv, &settings));
+  std::vector<std::string> available;
+  std::string skipped;
+  for (const std::string& name : settings.peers) {
+    const absl::Status status = MakePeer(name).status();
+    if (status.ok()) {
+      available.push_back(name);
+    } else if (absl::IsUnimplemented(status)) {
+      absl::StrAppend(&skipped, "skipped: ", status.message(), "\n");
+    } else {
+      return status;
+    }
+  }
+  MOORING_ASSIGN_OR_RETURN(const Scratch scratch, Scratch::Make(settings.volume));
+  std::vector<CellResult> cells = PlanCells(settings, available);
+  MOORING_RETURN_IF_ERROR(RunRounds(settings, scratch, &cells));
+  printf("%s, medians of %d rounds of %s s; a ratio is the median of the rounds' ratios\n\n%s%s",
+         scratch.FileSystemName().c_str(), settings.rounds, FormatNumber(settings.seconds).c_str(),
+         ToTable(cells).c_str(), skipped.c_str());
+  return WriteJson(ToJson(settings, scratch.FileSystemName(), cells), settings.json);
+}
+
+}  // namespace
+}  // namespace mooring::bench
+
+int main(int argc, char** argv) {
+  return mooring::bench::ExitCode(mooring::bench::Run(argc, argv));
+}

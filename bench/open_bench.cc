@@ -1,0 +1,184 @@
+// How long does opening take after a crash with a full log, against raw RocksDB?
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "bench/flags.h"
+#include "bench/peers/peer.h"
+#include "bench/report.h"
+#include "bench/scratch.h"
+#include "bench/workload.h"
+#include "mooring/status_macros.h"
+
+namespace mooring::bench {
+namespace {
+
+struct Settings {
+  std::string volume;
+  std::string json;
+  int rounds = 5;
+  int log_mib = 64;
+  int value_bytes = 100;
+  std::vector<std::string> peers = {"rocksdb", "mooring"};
+  bool quick = false;
+};
+
+// What a put takes in a log besides its value, about: the key and the record's headers.
+constexpr int kRecordOverheadBytes = 40;
+
+uint64_t CommitCount(const Settings& settings) {
+  return (static_cast<uint64_t>(settings.log_mib) << 20) /
+         static_cast<uint64_t>(settings.value_bytes + kRecordOverheadBytes);
+}
+
+// Memory for all that the log holds, so that no peer writes a sorted file before the crash.
+PeerOptions OptionsIn(const Settings& settings, const std::string& directory) {
+  PeerOptions options;
+  options.directory = directory;
+  options.survives = Survives::kProcessEnd;
+  options.write_buffer_bytes = static_cast<int64_t>(settings.log_mib) << 22;
+  return options;
+}
+
+// Runs `work` in a child process and returns its number. A peer's threads never meet fork() this
+// way, and a child that kills itself with SIGKILL after it reported is what a crash is.
+absl::StatusOr<double> InChild(const std::function<absl::StatusOr<double>()>& work, bool crash) {
+  int ends[2];
+  if (pipe(ends) != 0) return absl::UnavailableError("cannot make a pipe");
+  const pid_t child = fork();
+  if (child < 0) return absl::UnavailableError("cannot fork");
+  if (child == 0) {
+    close(ends[0]);
+    const absl::StatusOr<double> result = work();
+    if (!result.ok()) {
+      fprintf(stderr, "%s\n", result.status().ToString().c_str());
+      _exit(1);
+    }
+    if (write(ends[1], &*result, sizeof(*result)) != sizeof(*result)) _exit(1);
+    if (crash) kill(getpid(), SIGKILL);
+    _exit(0);
+  }
+  close(ends[1]);
+  double result = 0;
+  const ssize_t received = read(ends[0], &result, sizeof(result));
+  close(ends[0]);
+  waitpid(child, nullptr, 0);
+  if (received != sizeof(result)) return absl::UnavailableError("the child process failed");
+  return result;
+}
+
+absl::StatusOr<double> Fill(const Settings& settings, const std::string& name,
+                            const std::string& directory) {
+  MOORING_ASSIGN_OR_RETURN(std::unique_ptr<Peer> peer, MakePeer(name));
+  MOORING_RETURN_IF_ERROR(peer->Open(OptionsIn(settings, directory)));
+  const Values values(static_cast<size_t>(settings.value_bytes));
+  for (uint64_t i = 0; i < CommitCount(settings); ++i) {
+    MOORING_RETURN_IF_ERROR(peer->Commit(0, Key(0, i).view(), values.Get(i)));
+  }
+  peer.release();  // What follows is a crash: nothing may be closed.
+  return 0.0;
+}
+
+absl::StatusOr<double> TimeOpen(const Settings& settings, const std::string& name,
+                                const std::string& directory) {
+  MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<Peer> peer, MakePeer(name));
+  const auto begin = std::chrono::steady_clock::now();
+  MOORING_RETURN_IF_ERROR(peer->Open(OptionsIn(settings, directory)));
+  const std::chrono::duration<double, std::milli> elapsed =
+      std::chrono::steady_clock::now() - begin;
+  for (const uint64_t index : {uint64_t{0}, CommitCount(settings) - 1}) {
+    MOORING_ASSIGN_OR_RETURN(const bool there, peer->Contains(Key(0, index).view()));
+    if (!there) return absl::DataLossError(absl::StrCat(name, " lost commit ", index));
+  }
+  MOORING_RETURN_IF_ERROR(peer->Close());
+  return elapsed.count();
+}
+
+absl::StatusOr<double> MeasurePeer(const Settings& settings, const Scratch& scratch,
+                                   const std::string& name) {
+  MOORING_ASSIGN_OR_RETURN(const std::string directory, scratch.FreshDirectory("peer"));
+  MOORING_RETURN_IF_ERROR(
+      InChild([&] { return Fill(settings, name, directory); }, /*crash=*/true).status());
+  scratch.Settle();
+  return InChild([&] { return TimeOpen(settings, name, directory); }, /*crash=*/false);
+}
+
+using Times = std::map<std::string, std::vector<double>>;  // Milliseconds, by peer.
+
+double MedianRatio(const std::vector<double>& subject, const std::vector<double>& base) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < subject.size(); ++i) ratios.push_back(subject[i] / base[i]);
+  return Median(ratios);
+}
+
+absl::Status Report(const Settings& settings, const std::string& file_system, const Times& times) {
+  TextTable table;
+  table.AddRow({"peer", "open ms", "x rocksdb"});
+  std::vector<JsonObject> rows;
+  const auto base = times.find("rocksdb");
+  for (const auto& [name, peer_times] : times) {
+    const double ratio = base == times.end() ? 0 : MedianRatio(peer_times, base->second);
+    table.AddRow({name, FormatNumber(Median(peer_times)), FormatNumber(ratio)});
+    rows.emplace_back();
+    rows.back()
+        .Set("peer", name)
+        .Set("open_ms", Median(peer_times))
+        .Set("ratio_to_rocksdb", ratio)
+        .Set("open_ms_by_round", peer_times);
+  }
+  printf("%s, opening after SIGKILL with %d MiB of log (%llu commits), medians of %d rounds\n\n%s",
+         file_system.c_str(), settings.log_mib,
+         static_cast<unsigned long long>(CommitCount(settings)), settings.rounds,
+         table.ToString().c_str());
+  JsonObject report;
+  report.Set("benchmark", "open_bench")
+      .Set("file_system", file_system)
+      .Set("log_mib", settings.log_mib)
+      .Set("rounds", settings.rounds)
+      .Set("results", rows);
+  return WriteJson(report, settings.json);
+}
+
+absl::Status Run(int argc, char** argv) {
+  Settings settings;
+  Flags flags("How long does opening take after a crash with a full log, against raw RocksDB?");
+  flags.Add("volume", "the directory to measure on; required", &settings.volume);
+  flags.Add("json", "also write the results to this file", &settings.json);
+  flags.Add("rounds", "rounds over all peers (5)", &settings.rounds);
+  flags.Add("log-mib", "MiB of log to replay (64)", &settings.log_mib);
+  flags.Add("value-bytes", "bytes of each value (100)", &settings.value_bytes);
+  flags.Add("peers", "rocksdb,mooring", &settings.peers);
+  flags.Add("quick", "a second or two in all, to see that it runs", &settings.quick);
+  MOORING_RETURN_IF_ERROR(flags.Parse(argc, argv));
+  if (settings.quick) {
+    settings.rounds = 1;
+    settings.log_mib = 1;
+  }
+  MOORING_ASSIGN_OR_RETURN(const Scratch scratch, Scratch::Make(settings.volume));
+  Times times;
+  for (int round = 0; round < settings.rounds; ++round) {
+    for (const std::string& name : settings.peers) {
+      MOORING_ASSIGN_OR_RETURN(const double open_ms, MeasurePeer(settings, scratch, name));
+      times[name].push_back(open_ms);
+    }
+  }
+  return Report(settings, scratch.FileSystemName(), times);
+}
+
+}  // namespace
+}  // namespace mooring::bench
+
+int main(int argc, char** argv) {
+  return mooring::bench::ExitCode(mooring::bench::Run(argc, argv));
+}

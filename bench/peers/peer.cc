@@ -1,0 +1,58 @@
+#include "bench/peers/peer.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "src/base/status.h"
+
+namespace mooring::bench {
+namespace {
+
+struct Entry {
+  const char* name;
+  std::unique_ptr<Peer> (*make)();  // Null where it was not built in.
+};
+
+constexpr Entry kPeers[] = {
+    {"limit", MakeLimit},     {"rocksdb", MakeRocksDb},
+#ifdef MOORING_BENCH_LEVELDB
+    {"leveldb", MakeLevelDb},
+#else
+    {"leveldb", nullptr},
+#endif
+#ifdef MOORING_BENCH_LMDB
+    {"lmdb", MakeLmdb},
+#else
+    {"lmdb", nullptr},
+#endif
+#ifdef MOORING_BENCH_SQLITE
+    {"sqlite", MakeSqlite},
+#else
+    {"sqlite", nullptr},
+#endif
+    {"mooring", MakeMooring},
+};
+
+}  // namespace
+
+absl::StatusOr<bool> Peer::Contains(std::string_view) {
+  return absl::UnimplementedError("this peer cannot be asked for a key");
+}
+
+std::vector<std::string> PeerNames() {
+  std::vector<std::string> names;
+  for (const Entry& entry : kPeers) names.push_back(entry.name);
+  return names;
+}
+
+absl::StatusOr<std::unique_ptr<Peer>> MakePeer(std::string_view name) {
+  for (const Entry& entry : kPeers) {
+    if (entry.name != name) continue;
+    if (entry.make != nullptr) return entry.make();
+    return absl::UnimplementedError(absl::StrCat(
+        entry.name, " was not found when this was configured: run cmake/install-deps.sh --bench"));
+  }
+  return absl::InvalidArgumentError(absl::StrCat("there is no peer \"", ToAbsl(name), "\", only ",
+                                                 absl::StrJoin(PeerNames(), ", ")));
+}
+
+}  // namespace mooring::bench

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace mooring::bench {
+
+// What a commit must survive before it is acknowledged, and the same for every peer.
+enum class Survives { kProcessEnd, kPowerLoss };
+
+struct PeerOptions {
+  std::string directory;  // Exists. Empty, or what this peer left there.
+  int writers = 1;
+  Survives survives = Survives::kPowerLoss;
+  // Recent writes held in memory, for the peers that have such a thing.
+  int64_t write_buffer_bytes = int64_t{64} << 20;
+};
+
+// A store to compare with, run the way its own manual recommends.
+class Peer {
+ public:
+  virtual ~Peer() = default;
+
+  // UNIMPLEMENTED where the peer has no such promise.
+  [[nodiscard]] virtual absl::Status Open(const PeerOptions& options) = 0;
+
+  // One commit of one put. Thread-safe, for one thread at a time per `writer`, from 0.
+  [[nodiscard]] virtual absl::Status Commit(int writer, std::string_view key,
+                                            std::string_view value) = 0;
+
+  // Whether the store holds `key`. UNIMPLEMENTED where nothing asks.
+  virtual absl::StatusOr<bool> Contains(std::string_view key);
+
+  [[nodiscard]] virtual absl::Status Close() = 0;
+};
+
+// All peers that there are, built in or not, in the order of the tables.
+std::vector<std::string> PeerNames();
+
+// UNIMPLEMENTED where the peer's library was missing when this was configured, INVALID_ARGUMENT for
+// a name that PeerNames() does not have.
+absl::StatusOr<std::unique_ptr<Peer>> MakePeer(std::string_view name);
+
+// One file each.
+std::unique_ptr<Peer> MakeLimit();
+std::unique_ptr<Peer> MakeRocksDb();
+std::unique_ptr<Peer> MakeLevelDb();
+std::unique_ptr<Peer> MakeLmdb();
+std::unique_ptr<Peer> MakeSqlite();
+std::unique_ptr<Peer> MakeMooring();
+
+}  // namespace mooring::bench

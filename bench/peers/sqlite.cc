@@ -1,0 +1,84 @@
+#include <sqlite3.h>
+
+#include "absl/strings/str_cat.h"
+#include "bench/peers/peer.h"
+#include "mooring/status_macros.h"
+
+namespace mooring::bench {
+namespace {
+
+constexpr int kBusyTimeoutMs = 60'000;
+
+absl::Status ToStatus(int code, sqlite3* connection) {
+  if (code == SQLITE_OK || code == SQLITE_DONE) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(
+      "sqlite: ", connection == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(connection)));
+}
+
+// SQLite with a write-ahead log and synchronous=FULL, which syncs the log at each commit. One
+// connection and one prepared statement for each writer; SQLite's own busy handler makes them wait.
+class Sqlite : public Peer {
+ public:
+  ~Sqlite() override { Sqlite::Close().IgnoreError(); }
+
+  absl::Status Open(const PeerOptions& options) override {
+    if (options.survives != Survives::kPowerLoss) {
+      return absl::UnimplementedError("SQLite without sync is not compared");
+    }
+    for (int i = 0; i < options.writers; ++i) {
+      connections_.emplace_back();
+      MOORING_RETURN_IF_ERROR(Connect(options.directory + "/db", &connections_.back()));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Commit(int writer, std::string_view key, std::string_view value) override {
+    const Connection& connection = connections_[static_cast<size_t>(writer)];
+    sqlite3_bind_blob(connection.put, 1, key.data(), static_cast<int>(key.size()), SQLITE_STATIC);
+    sqlite3_bind_blob(connection.put, 2, value.data(), static_cast<int>(value.size()),
+                      SQLITE_STATIC);
+    absl::Status status = ToStatus(sqlite3_step(connection.put), connection.db);
+    sqlite3_reset(connection.put);
+    return status;
+  }
+
+  absl::Status Close() override {
+    for (const Connection& connection : connections_) {
+      sqlite3_finalize(connection.put);
+      sqlite3_close(connection.db);
+    }
+    connections_.clear();
+    return absl::OkStatus();
+  }
+
+ private:
+  struct Connection {
+    sqlite3* db = nullptr;
+    sqlite3_stmt* put = nullptr;
+  };
+
+  static absl::Status Connect(const std::string& path, Connection* connection) {
+    const int opened =
+        sqlite3_open_v2(path.c_str(), &connection->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+    MOORING_RETURN_IF_ERROR(ToStatus(opened, connection->db));
+    sqlite3_busy_timeout(connection->db, kBusyTimeoutMs);
+    for (const char* statement :
+         {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
+          "CREATE TABLE IF NOT EXISTS pairs (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"}) {
+      MOORING_RETURN_IF_ERROR(ToStatus(
+          sqlite3_exec(connection->db, statement, nullptr, nullptr, nullptr), connection->db));
+    }
+    return ToStatus(sqlite3_prepare_v2(connection->db, "INSERT OR REPLACE INTO pairs VALUES (?, ?)",
+                                       -1, &connection->put, nullptr),
+                    connection->db);
+  }
+
+  std::vector<Connection> connections_;
+};
+
+}  // namespace
+
+std::unique_ptr<Peer> MakeSqlite() { return std::make_unique<Sqlite>(); }
+
+}  // namespace mooring::bench
