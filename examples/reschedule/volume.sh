@@ -32,7 +32,7 @@ start_node() {
   unshare --mount --propagation private sleep 3600 &
   node_pid=$!
   within 10 in_other_namespace "$node_pid" || return 1
-  on_node=(nsenter --target "$node_pid" --mount --)
+  on_node=(nsenter --target "$node_pid" --mount --root --)
 }
 
 attach_volume() {

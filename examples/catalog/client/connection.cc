@@ -9,7 +9,12 @@
 namespace catalog {
 namespace {
 
-Connection::Answer AnswerOf(httplib::Result result) {
+// Asks again once where there was no answer: a connection that idled too long is closed by the
+// service, perhaps just when it is used again, and all that is asked here may happen twice.
+template <typename Ask>
+Connection::Answer AnswerOf(Ask ask) {
+  httplib::Result result = ask();
+  if (!result) result = ask();
   if (!result) return {};
   return {result->status, std::move(result->body)};
 }
@@ -31,14 +36,15 @@ Connection::Connection(const std::string& host, int port, absl::Duration timeout
 Connection::~Connection() = default;
 
 Connection::Answer Connection::Put(std::string_view key, std::string_view value) {
+  const std::string path = ItemPath(key);
   return AnswerOf(
-      client_->Put(ItemPath(key), value.data(), value.size(), "application/octet-stream"));
+      [&] { return client_->Put(path, value.data(), value.size(), "application/octet-stream"); });
 }
 
 Connection::Answer Connection::Get(std::string_view key) { return GetPath(ItemPath(key)); }
 
 Connection::Answer Connection::GetPath(const std::string& path) {
-  return AnswerOf(client_->Get(path));
+  return AnswerOf([&] { return client_->Get(path); });
 }
 
 }  // namespace catalog
