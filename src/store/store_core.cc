@@ -61,7 +61,7 @@ absl::Status StoreCore::OpenEngine() {
   engine::EngineOptions engine;
   engine.directory = volume_->data_directory();
   engine.store_id = id_;
-  engine.create = volume_->creating();
+  engine.create = volume_->created();
   engine.cache_bytes = options_.cache_bytes;
   engine.write_buffer_bytes = options_.write_buffer_bytes;
   engine.wal_file_bytes = options_.wal_file_bytes;
@@ -70,7 +70,7 @@ absl::Status StoreCore::OpenEngine() {
   engine.log = options_.log;
   engine.failed = [this](const absl::Status& reason) { OnFailure(reason); };
   MOORING_ASSIGN_OR_RETURN(engine_, engine::Open(engine));
-  return volume_->FinishCreation();
+  return volume_->MarkComplete();
 }
 
 void StoreCore::Report(Progress::Phase phase, int64_t done, int64_t total) {

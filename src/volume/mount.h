@@ -2,36 +2,55 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace mooring::volume {
 
-enum class MountKind {
-  kLocal = 1,
-  kEphemeral = 2,  // Does not outlive the pod: overlay, tmpfs, ramfs, emptyDir.
-  kNetwork = 3,    // Its locks cannot be trusted after a partition.
-};
-
-// One line of /proc/self/mountinfo, as far as it matters here.
+// One line of /proc/self/mountinfo, with its octal escapes undone.
 struct Mount {
-  std::string root;   // Of the file system, for a bind mount.
-  std::string point;  // Where it is mounted.
-  std::string type;   // "ext4", "overlay" and so on.
-  bool read_only = false;
-
-  MountKind kind() const;
-  bool empty_dir() const;  // Kubernetes' emptyDir.
+  std::string root;  // The directory of the file system that is mounted.
+  std::string mount_point;
+  std::string options;        // Of this mount, comma-separated.
+  std::string type;           // For example "ext4".
+  std::string source;         // For example "/dev/sda1".
+  std::string super_options;  // Of the file system, comma-separated.
 };
 
-// The mount that holds `path`, an absolute path without links, in the text of /proc/self/mountinfo:
-// the deepest one, and of several at one point the last, which hides the others. NOT_FOUND: there
-// is none.
-absl::StatusOr<Mount> FindMount(std::string_view mountinfo, std::string_view path);
+// Whether what is written there outlives the pod, and whether its locks can be trusted.
+enum class MountKind {
+  kLocal = 0,      // A file system on a device of this node.
+  kEphemeral = 1,  // Lost with the pod: overlay, tmpfs, ramfs, Kubernetes' emptyDir.
+  kNetwork = 2,    // Shared with other nodes: its locks may be lost without a word.
+};
 
-// Whether state in the directory `path` can outlive the pod. FAILED_PRECONDITION names path, file
-// system and remedy. `allow_unsafe` accepts all but a read-only mount.
-[[nodiscard]] absl::Status CheckMount(std::string_view path, bool allow_unsafe);
+// The mounts in the order of the file, which is the order of mounting. Lines that are not mounts
+// are passed over: the kernel may add fields, but never shows less than these.
+std::vector<Mount> ParseMountInfo(std::string_view text);
+
+// The mount that holds `path`, an absolute path without symbolic links: the longest mount point
+// above it, and of several there the last. Null where there is none.
+const Mount* FindMount(const std::vector<Mount>& mounts, std::string_view path);
+
+MountKind ClassifyMount(const Mount& mount);
+bool IsReadOnly(const Mount& mount);
+
+// Whether a store can live on `mount`; `path` is what errors name. A read-only mount is always
+// refused, `allow_unsafe` lets ephemeral and network file systems pass.
+//
+// FAILED_PRECONDITION  it cannot; the message names path, file-system type and remedy.
+[[nodiscard]] absl::Status CheckMountOf(std::string_view path, const Mount& mount,
+                                        bool allow_unsafe);
+
+// CheckMountOf() for the mount that holds `path` at this moment. Where that cannot be found out
+// (no /proc), only `allow_unsafe` lets it pass.
+//
+// NOT_FOUND  there is no such path.
+[[nodiscard]] absl::Status CheckMount(const std::string& path, bool allow_unsafe);
+
+// `path` made absolute and free of symbolic links.
+absl::StatusOr<std::string> ResolvePath(const std::string& path);
 
 }  // namespace mooring::volume

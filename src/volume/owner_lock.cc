@@ -2,71 +2,96 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <optional>
+#include <string_view>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "mooring/status_macros.h"
 #include "src/base/status.h"
-#include "src/base/steady_clock.h"
 
 namespace mooring::volume {
 namespace {
 
-constexpr absl::Duration kPause = absl::Milliseconds(50);
-constexpr size_t kMaxOwnerBytes = 256;
+constexpr absl::Duration kPollInterval = absl::Milliseconds(50);
 
-// True where the lock was taken, false where another has it.
+// The holder's line is padded to this size, so that writing it needs no space on a full volume that
+// was opened before.
+constexpr size_t kHolderBytes = 256;
+
+std::string HolderLine() {
+  std::array<char, 128> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
+  std::string line = absl::StrCat("pid ", ::getpid(), " on host ", host.data());
+  line.resize(kHolderBytes - 1, ' ');
+  return line + "\n";
+}
+
+// Who wrote the line last. Between taking the lock and writing it, that is the owner before.
+std::string ReadHolder(const PosixFile& file) {
+  std::string line(kHolderBytes, '\0');
+  if (!file.ReadAt(0, line.size(), line.data()).ok()) return "another process";
+  return line.substr(0, line.find_last_not_of(" \n") + 1);
+}
+
 absl::StatusOr<bool> TryLock(const PosixFile& file) {
-  struct flock range = {};
-  range.l_type = F_WRLCK;
-  range.l_whence = SEEK_SET;
-  if (::fcntl(file.fd(), F_OFD_SETLK, &range) == 0) return true;
-  if (errno == EAGAIN || errno == EACCES) return false;
-  return ErrnoError("lock", file.path(), errno);
+  struct flock whole_file = {};
+  whole_file.l_type = F_WRLCK;
+  whole_file.l_whence = SEEK_SET;
+  while (::fcntl(file.fd(), F_OFD_SETLK, &whole_file) != 0) {
+    if (errno == EAGAIN || errno == EACCES) return false;
+    if (errno != EINTR) return ErrnoError("lock", file.path(), errno);
+  }
+  return true;
 }
 
-// Who has the lock, for people; the owner wrote it into the file.
-std::string Owner(const PosixFile& file) {
-  const absl::StatusOr<uint64_t> size = file.Size();
-  if (!size.ok() || *size == 0 || *size > kMaxOwnerBytes) return "another process";
-  std::string owner(*size, '\0');
-  if (!file.ReadAt(0, owner.size(), owner.data()).ok()) return "another process";
-  while (!owner.empty() && owner.back() == '\n') owner.pop_back();
-  return owner;
+// False where the name means another file by now: a lock on the old one would exclude nobody.
+absl::StatusOr<bool> IsStillNamed(const PosixFile& file) {
+  struct stat opened;
+  struct stat named;
+  if (::fstat(file.fd(), &opened) != 0) return ErrnoError("fstat", file.path(), errno);
+  if (::stat(file.path().c_str(), &named) != 0) {
+    if (errno == ENOENT) return false;
+    return ErrnoError("stat", file.path(), errno);
+  }
+  return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-// Only for messages, so that an error here, on a full volume for one, is none.
-void WriteOwner(PosixFile* file) {
-  char host[128] = {};
-  if (::gethostname(host, sizeof(host) - 1) != 0) host[0] = '\0';
-  const std::string owner = absl::StrCat("process ", ::getpid(), " on ", host, "\n");
-  if (::ftruncate(file->fd(), 0) == 0) file->WriteAt(0, owner).IgnoreError();
+absl::Status HeldByAnother(const std::string& path, const std::string& holder,
+                           absl::Duration waited) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, " is locked by ", holder, "; waited ",
+      absl::FormatDuration(absl::Trunc(waited, absl::Milliseconds(1))),
+      ". One owner at a time: end that one, or wait longer. Removing the file helps nobody."));
 }
 
 }  // namespace
 
-absl::StatusOr<OwnerLock> OwnerLock::Acquire(std::string_view path, absl::Duration timeout,
+absl::StatusOr<OwnerLock> OwnerLock::Acquire(const std::string& path, absl::Duration timeout,
                                              const std::function<void()>& waiting) {
-  MOORING_ASSIGN_OR_RETURN(PosixFile file, PosixFile::Open(path, O_RDWR | O_CREAT));
-  const Deadline deadline(timeout);
-  for (;;) {
-    MOORING_ASSIGN_OR_RETURN(const bool taken, TryLock(file));
-    if (taken) break;
-    if (deadline.Passed()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(ToAbsl(path), " is held by ", Owner(file), ", which did not let go within ",
-                       absl::FormatDuration(timeout),
-                       ". End that owner, or wait longer: see Options::acquire_timeout."));
+  const auto start = std::chrono::steady_clock::now();
+  while (true) {
+    MOORING_ASSIGN_OR_RETURN(PosixFile file, PosixFile::Open(path, O_RDWR | O_CREAT));
+    MOORING_ASSIGN_OR_RETURN(const bool locked, TryLock(file));
+    if (locked) {
+      MOORING_ASSIGN_OR_RETURN(const bool named, IsStillNamed(file));
+      if (!named) continue;
+      MOORING_RETURN_IF_ERROR(file.WriteAt(0, HolderLine()));
+      return OwnerLock(std::move(file));
     }
+    const absl::Duration waited = absl::FromChrono(std::chrono::steady_clock::now() - start);
+    if (waited >= timeout) return HeldByAnother(path, ReadHolder(file), waited);
     if (waiting) waiting();
-    absl::SleepFor(std::min(kPause, deadline.Left()));
+    std::this_thread::sleep_for(
+        absl::ToChronoNanoseconds(std::min(kPollInterval, timeout - waited)));
   }
-  WriteOwner(&file);
-  return OwnerLock(std::move(file));
 }
 
 }  // namespace mooring::volume

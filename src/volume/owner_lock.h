@@ -2,7 +2,6 @@
 
 #include <functional>
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -10,23 +9,33 @@
 
 namespace mooring::volume {
 
-// The right to write a volume, held by at most one opened store: an open-file-description lock on
-// the file LOCK. Unlike a classic record lock it excludes another open in this process too, and no
-// code that opens and closes the file takes it away. The kernel drops it when the process ends,
-// however it ends. A child that is forked and does not exec shares it: it stays held until the
-// child ends too.
+// The lock that makes its holder the volume's only owner: an open-file-description lock
+// (F_OFD_SETLK) on a file that is never removed. Unlike a classic POSIX lock it excludes a second
+// holder in the same process too, and is not lost when other code in the process opens and closes
+// the file. The kernel drops it when the process ends, however it ends.
+//
+// fork(): the child shares the description, so the lock lasts until parent and child have both
+// ended or exec'd (exec drops the child's share). A child that lives on without exec therefore
+// keeps the next owner waiting after the parent is gone; it must not touch the volume itself.
 class OwnerLock {
  public:
-  // Takes the lock on `path`, made where it is missing; tries again about every 50 ms for `timeout`
-  // while another owner has it, calling `waiting`, which may be empty, before each pause.
+  // Takes the lock on `path`, made where it is missing, and writes into it who holds it. While
+  // another holds it, asks again about every 50 ms until `timeout` is over, calling `waiting` (may
+  // be empty) before each pause. A timeout of zero or less asks once.
   //
-  // FAILED_PRECONDITION  the other owner did not let go; the message says who it is.
-  static absl::StatusOr<OwnerLock> Acquire(std::string_view path, absl::Duration timeout,
+  // FAILED_PRECONDITION  another still holds it; the message says who, where and how long it was
+  //                      waited.
+  static absl::StatusOr<OwnerLock> Acquire(const std::string& path, absl::Duration timeout,
                                            const std::function<void()>& waiting);
+
+  OwnerLock(OwnerLock&&) noexcept = default;
+  OwnerLock& operator=(OwnerLock&&) noexcept = default;
+  ~OwnerLock() = default;  // Releases it.
 
  private:
   explicit OwnerLock(PosixFile file) : file_(std::move(file)) {}
-  PosixFile file_;  // Closing it lets go.
+
+  PosixFile file_;
 };
 
 }  // namespace mooring::volume

@@ -1,157 +1,189 @@
 #include "src/volume/volume.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "mooring/status_macros.h"
 #include "src/base/posix_file.h"
 #include "src/base/random_id.h"
 #include "src/base/status.h"
-#include "src/volume/checked_file.h"
+#include "src/volume/epoch.h"
 #include "src/volume/mount.h"
 
 namespace mooring::volume {
 namespace {
 
-constexpr int kFormat = 1;
-constexpr std::string_view kIdentityKind = "mooring volume";
-constexpr std::string_view kEpochKind = "mooring epoch";
-constexpr char kCreating[] = "creating";
-constexpr char kComplete[] = "complete";
+constexpr char kLock[] = "LOCK";
+constexpr char kIdentity[] = "MOORING";
+constexpr char kEpoch[] = "EPOCH";
+constexpr char kData[] = "data";
 
-std::string IdentityPath(const std::string& path) { return path + "/MOORING"; }
-std::string EpochPath(const std::string& path) { return path + "/EPOCH"; }
+std::string FileIn(std::string_view directory, std::string_view name) {
+  return absl::StrCat(ToAbsl(directory), "/", ToAbsl(name));
+}
 
-absl::Status CheckStoreId(const std::string& id) {
-  const bool good = id.size() == 32 && std::all_of(id.begin(), id.end(), [](char c) {
-                      return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
-                    });
-  if (id.empty() || good) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("store_id \"", id, "\" is not 32 lower-case hexadecimal digits"));
+absl::Status NotADirectory(const std::string& path) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", path, "' is not a directory. Give the directory that the volume is mounted at."));
 }
 
 absl::Status CheckDirectory(const std::string& path) {
   struct stat info;
+  if (path.empty()) return NotADirectory(path);
   if (::stat(path.c_str(), &info) != 0) {
-    const int error = errno;
-    return Annotate(ErrnoError("stat", path, error), "the volume's path cannot be used");
+    if (errno == ENOTDIR) return NotADirectory(path);
+    if (errno != ENOENT) return ErrnoError("stat", path, errno);
+    return absl::NotFoundError(
+        absl::StrCat(path, " does not exist. Mount the volume there, or make the directory."));
   }
-  if (!S_ISDIR(info.st_mode)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, " is not a directory; a store needs one of its own on the volume"));
+  if (!S_ISDIR(info.st_mode)) return NotADirectory(path);
+  // That the mount is read-only is for CheckMount() to say.
+  if (::faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) == 0 || errno == EROFS) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat(path, " cannot be written by user ", ::geteuid(),
+                   ". Give it the directory, for example with the pod's fsGroup."));
 }
 
-absl::Status CheckWritable(const std::string& path) {
-  if (::access(path.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
-  return Annotate(ErrnoError("access", path, errno),
-                  "the volume cannot be written; give this user the right to");
+bool Has(const std::vector<std::string>& names, std::string_view name) {
+  return std::binary_search(names.begin(), names.end(), name);
 }
 
-// A directory that a store may begin in has nothing but what we or the file system put there.
-absl::Status CheckEmpty(const std::string& path) {
-  MOORING_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(path));
+absl::Status HoldsNoStore(const std::string& path, std::string_view found) {
+  return absl::NotFoundError(absl::StrCat(
+      path, " holds no store (", ToAbsl(found),
+      ") and create_if_missing is off. The volume may not be mounted, or be the wrong one."));
+}
+
+// V2: what a directory without an identity may hold for a store to be made in it.
+absl::Status CheckForeign(const std::string& path, const std::vector<std::string>& names) {
+  constexpr std::array<std::string_view, 6> kOwn = {kLock,         kEpoch,      kData,
+                                                    "MOORING.tmp", "EPOCH.tmp", "lost+found"};
   for (const std::string& name : names) {
-    if (name == "LOCK" || name == "lost+found" || name == "MOORING.tmp") continue;
-    if (name == "data" || name == "EPOCH") {
-      return absl::DataLossError(absl::StrCat(
-          path, " has a store's ", name,
-          " but no MOORING file, which names the store. Restore that file from a copy."));
-    }
+    if (std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end()) continue;
     return absl::FailedPreconditionError(
-        absl::StrCat(path, " holds no store but other files, for example ", name,
-                     ". Give the store a directory of its own."));
+        absl::StrCat(path, " holds no store, but '", name,
+                     "', which is not Mooring's. Give the store a directory of its own."));
   }
   return absl::OkStatus();
+}
+
+absl::Status IdentityLost(const std::string& path, std::string_view proof) {
+  return absl::DataLossError(
+      absl::StrCat(FileIn(path, kIdentity), " is missing, but ", ToAbsl(proof),
+                   ": a store was here. Restore the file from a copy of the volume."));
+}
+
+// V1: without an identity nothing was ever put into the data directory, and no epoch was given.
+absl::Status CheckNoTraces(const std::string& path, const std::vector<std::string>& names) {
+  if (Has(names, kData)) {
+    const std::string data = FileIn(path, kData);
+    MOORING_ASSIGN_OR_RETURN(const std::vector<std::string> inside, ListDirectory(data));
+    if (!inside.empty()) return IdentityLost(path, absl::StrCat(data, " holds ", inside.front()));
+  }
+  if (Has(names, kEpoch)) {
+    MOORING_ASSIGN_OR_RETURN(const uint64_t epoch, ReadEpoch(FileIn(path, kEpoch)));
+    if (epoch > 0) {
+      return IdentityLost(path, absl::StrCat(FileIn(path, kEpoch), " is at epoch ", epoch));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Refuses a directory that is not ours before the lock file is made in it. A lock file there means
+// that someone may be at work, so that only its holder can tell; see FindOrCreate().
+absl::Status CheckBeforeLock(const AcquireOptions& options, const std::string& path) {
+  MOORING_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(path));
+  if (Has(names, kLock) || Has(names, kIdentity) || Has(names, kData) || Has(names, kEpoch)) {
+    return absl::OkStatus();
+  }
+  if (!options.create_if_missing) {
+    return HoldsNoStore(path, names.empty() ? "it is empty" : absl::StrCat("found ", names[0]));
+  }
+  return CheckForeign(path, names);
+}
+
+absl::StatusOr<Identity> Create(const std::string& path, const std::string& store_id) {
+  const Identity identity{store_id.empty() ? RandomId() : store_id, false};
+  MOORING_RETURN_IF_ERROR(MakeDirectoryDurably(FileIn(path, kData)));
+  MOORING_RETURN_IF_ERROR(CreateEpoch(FileIn(path, kEpoch), identity.store_id));
+  // V1: the last of the three.
+  MOORING_RETURN_IF_ERROR(WriteIdentity(FileIn(path, kIdentity), identity));
+  return identity;
+}
+
+// V4: the data directory of a complete store is there, and not empty.
+absl::Status CheckData(const std::string& path, const Identity& identity) {
+  const std::string data = FileIn(path, kData);
+  const absl::StatusOr<std::vector<std::string>> inside = ListDirectory(data);
+  if (!inside.ok() && !absl::IsNotFound(inside.status())) return inside.status();
+  if (inside.ok() && (!identity.complete || !inside->empty())) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(data, inside.ok() ? " is empty" : " is missing",
+                                          ", but store ", identity.store_id,
+                                          " was here. Restore a copy of the volume."));
+}
+
+// With the lock held.
+absl::StatusOr<Identity> FindOrCreate(const AcquireOptions& options, const std::string& path,
+                                      const std::string& expected_id) {
+  MOORING_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(path));
+  if (Has(names, kIdentity)) {
+    const std::string file = FileIn(path, kIdentity);
+    MOORING_ASSIGN_OR_RETURN(Identity identity, ReadIdentity(file));
+    MOORING_RETURN_IF_ERROR(CheckStoreId(file, identity, expected_id));
+    MOORING_RETURN_IF_ERROR(CheckData(path, identity));
+    return identity;
+  }
+  MOORING_RETURN_IF_ERROR(CheckNoTraces(path, names));
+  if (!options.create_if_missing) return HoldsNoStore(path, "no finished creation");
+  MOORING_RETURN_IF_ERROR(CheckForeign(path, names));
+  return Create(path, expected_id);
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Volume>> Volume::Acquire(const AcquireOptions& options) {
-  MOORING_RETURN_IF_ERROR(CheckStoreId(options.expected_store_id));
+  std::string expected_id;
+  if (!options.expected_store_id.empty()) {
+    MOORING_ASSIGN_OR_RETURN(expected_id, ParseStoreId(options.expected_store_id));
+  }
   MOORING_RETURN_IF_ERROR(CheckDirectory(options.path));
   MOORING_RETURN_IF_ERROR(CheckMount(options.path, options.allow_unsafe));
-  MOORING_RETURN_IF_ERROR(CheckWritable(options.path));
+  MOORING_ASSIGN_OR_RETURN(const std::string path, ResolvePath(options.path));
+  MOORING_RETURN_IF_ERROR(CheckBeforeLock(options, path));
   MOORING_ASSIGN_OR_RETURN(
-      OwnerLock lock, OwnerLock::Acquire(options.path + "/LOCK", options.timeout, options.waiting));
-  std::unique_ptr<Volume> volume(new Volume(options.path, std::move(lock)));
-  MOORING_RETURN_IF_ERROR(volume->ReadIdentity(options));
-  MOORING_RETURN_IF_ERROR(volume->RaiseEpoch());
-  MOORING_RETURN_IF_ERROR(MakeDirectoryDurably(volume->data_directory()));
-  return volume;
+      OwnerLock lock, OwnerLock::Acquire(FileIn(path, kLock), options.timeout, options.waiting));
+  MOORING_ASSIGN_OR_RETURN(Identity identity, FindOrCreate(options, path, expected_id));
+  MOORING_ASSIGN_OR_RETURN(const uint64_t epoch,
+                           RaiseEpoch(FileIn(path, kEpoch), identity.store_id));
+  return std::unique_ptr<Volume>(new Volume(path, std::move(lock), std::move(identity), epoch));
 }
 
-absl::Status Volume::ReadIdentity(const AcquireOptions& options) {
-  absl::StatusOr<CheckedFile> file = ReadCheckedFile(IdentityPath(path_), kIdentityKind, kFormat);
-  if (absl::IsNotFound(file.status())) return BeginCreation(options);
-  MOORING_RETURN_IF_ERROR(file.status());
-  store_id_ = file->fields["store"];
-  creating_ = file->fields["state"] == kCreating;
-  if (options.expected_store_id.empty() || options.expected_store_id == store_id_) {
-    return absl::OkStatus();
-  }
-  return absl::FailedPreconditionError(
-      absl::StrCat(path_, " holds store ", store_id_, ", not ", options.expected_store_id,
-                   ". Nothing was touched. Mount the volume of that store."));
-}
+Volume::Volume(std::string path, OwnerLock lock, Identity identity, uint64_t epoch)
+    : path_(std::move(path)),
+      lock_(std::move(lock)),
+      identity_(std::move(identity)),
+      epoch_(epoch) {}
 
-absl::Status Volume::BeginCreation(const AcquireOptions& options) {
-  MOORING_RETURN_IF_ERROR(CheckEmpty(path_));
-  if (!options.create_if_missing) {
-    return absl::NotFoundError(absl::StrCat(
-        path_, " holds no store, and create_if_missing is off. Is the volume mounted there?"));
-  }
-  store_id_ = options.expected_store_id.empty() ? RandomId() : options.expected_store_id;
-  creating_ = true;
-  return WriteIdentity();
-}
+std::string Volume::data_directory() const { return FileIn(path_, kData); }
 
-absl::Status Volume::FinishCreation() {
-  if (!creating_) return absl::OkStatus();
-  creating_ = false;
-  return WriteIdentity();
-}
-
-absl::Status Volume::WriteIdentity() {
-  CheckedFile file;
-  file.kind = std::string(kIdentityKind);
-  file.format = kFormat;
-  file.fields = {{"store", store_id_}, {"state", creating_ ? kCreating : kComplete}};
-  return WriteCheckedFile(IdentityPath(path_), file);
-}
-
-absl::Status Volume::RaiseEpoch() {
-  const std::string path = EpochPath(path_);
-  absl::StatusOr<CheckedFile> file = ReadCheckedFile(path, kEpochKind, kFormat);
-  uint64_t last = 0;
-  if (file.ok()) {
-    if (!absl::SimpleAtoi(file->fields["epoch"], &last)) {
-      return absl::DataLossError(absl::StrCat(path, " has no epoch. Restore it from a copy."));
-    }
-  } else if (!absl::IsNotFound(file.status())) {
-    return file.status();
-  } else if (!creating_) {
-    return absl::DataLossError(
-        absl::StrCat(path,
-                     " is missing: without it versions could go back. Restore it from a "
-                     "copy."));
-  }
-  epoch_ = last + 1;
-  CheckedFile raised;
-  raised.kind = std::string(kEpochKind);
-  raised.format = kFormat;
-  raised.fields = {{"epoch", absl::StrCat(epoch_)}};
-  return WriteCheckedFile(path, raised);
+absl::Status Volume::MarkComplete() {
+  if (identity_.complete) return absl::OkStatus();
+  Identity complete = identity_;
+  complete.complete = true;
+  MOORING_RETURN_IF_ERROR(WriteIdentity(FileIn(path_, kIdentity), complete));
+  identity_ = std::move(complete);
+  return absl::OkStatus();
 }
 
 }  // namespace mooring::volume

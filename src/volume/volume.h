@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "src/volume/identity.h"
 #include "src/volume/owner_lock.h"
 
 namespace mooring::volume {
@@ -15,43 +16,55 @@ namespace mooring::volume {
 struct AcquireOptions {
   std::string path;
   bool create_if_missing = true;
-  bool allow_unsafe = false;
-  std::string expected_store_id;  // 32 hexadecimal digits; empty for any.
-  absl::Duration timeout;         // For the previous owner to let go.
-  std::function<void()> waiting;  // Called while it does not; may be empty.
+  bool allow_unsafe = false;      // Accept ephemeral and network file systems.
+  std::string expected_store_id;  // Empty: any. Otherwise also the id of a new store.
+  absl::Duration timeout;         // For the previous owner to go.
+  std::function<void()> waiting;  // Called about every 50 ms while waiting for it; may be empty.
 };
 
-// A store's place on a mounted volume, owned from Acquire() to the destructor. FORMAT.md has the
-// files and invariants V1 to V5.
+// A volume that this process owns: inspected, locked, identified, and its epoch raised. FORMAT.md
+// has the files and their invariants. Thread-safe, but for MarkComplete() and the destructor.
 class Volume {
  public:
-  // Inspects the mount, takes the owner lock, reads or begins the identity, and raises the epoch.
-  // Errors as Store::Open() says.
+  // FAILED_PRECONDITION  the mount is not fit, another owner holds the volume, it holds another
+  //                      store or a newer format, or a directory that is not the store's alone.
+  // NOT_FOUND            the path is missing, or holds no store and `create_if_missing` is off.
+  // INVALID_ARGUMENT     the path is no directory, or the expected id not 32 hexadecimal digits.
+  // PERMISSION_DENIED    the path cannot be written.
+  // DATA_LOSS            a file of the volume is missing or damaged; the message says which. But
+  //                      for the lock file, nothing was changed.
+  // RESOURCE_EXHAUSTED   a new store does not fit. An existing one opens on a full volume.
+  // UNAVAILABLE          reading or writing failed.
+  //
+  // A creation that was cut short at any point is completed by the next call.
   static absl::StatusOr<std::unique_ptr<Volume>> Acquire(const AcquireOptions& options);
 
-  const std::string& store_id() const { return store_id_; }
-  // Higher than in every opening before, durably.
+  ~Volume() = default;  // Releases the lock.
+  Volume(const Volume&) = delete;
+  Volume& operator=(const Volume&) = delete;
+
+  const std::string& store_id() const { return identity_.store_id; }
+  // Higher than that of every earlier Acquire() of this store.
   uint64_t epoch() const { return epoch_; }
-  // Where the engine's files are.
-  std::string data_directory() const { return path_ + "/data"; }
-  // True until FinishCreation(): nothing was ever acknowledged from here, so the engine may be
-  // made.
-  bool creating() const { return creating_; }
-  // The engine stands: from now on its absence is a loss. OK where that is known already.
-  [[nodiscard]] absl::Status FinishCreation();
+  // For the engine's files; exists, durably.
+  std::string data_directory() const;
+
+  // The data directory has never been completed, by this or an earlier owner: whatever is in it
+  // was never acknowledged, and the engine may start an empty state there. Once it is false, an
+  // engine that finds no state has lost it.
+  bool created() const { return !identity_.complete; }
+
+  // Says, durably, that the data directory now holds a state. To be called where created() is true
+  // after the engine has made its files and before the first commit. Nothing where it is false.
+  [[nodiscard]] absl::Status MarkComplete();
 
  private:
-  Volume(std::string path, OwnerLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
-  absl::Status ReadIdentity(const AcquireOptions& options);
-  absl::Status BeginCreation(const AcquireOptions& options);
-  absl::Status WriteIdentity();
-  absl::Status RaiseEpoch();
+  Volume(std::string path, OwnerLock lock, Identity identity, uint64_t epoch);
 
-  const std::string path_;
+  const std::string path_;  // Absolute.
   const OwnerLock lock_;
-  std::string store_id_;
-  uint64_t epoch_ = 0;
-  bool creating_ = false;
+  Identity identity_;
+  const uint64_t epoch_;
 };
 
 }  // namespace mooring::volume

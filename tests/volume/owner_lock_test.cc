@@ -1,99 +1,135 @@
 #include "src/volume/owner_lock.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <memory>
+#include <optional>
 #include <string>
-#include <utility>
+#include <thread>
 
+#include "src/base/posix_file.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temp_directory.h"
+#include "tests/volume/child_process.h"
 
 namespace mooring::volume {
 namespace {
 
 using ::testing::AllOf;
+using testing::ChildProcess;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
-absl::StatusOr<OwnerLock> Try(const std::string& path) {
-  return OwnerLock::Acquire(path, absl::ZeroDuration(), nullptr);
-}
-
-TEST(OwnerLockTest, ASecondOwnerInThisProcessIsRefusedAndToldWhoHasIt) {
-  testing::TempDirectory directory;
-  ASSERT_OK_AND_ASSIGN(const OwnerLock first, Try(directory.File("LOCK")));
-  EXPECT_THAT(Try(directory.File("LOCK")),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr(directory.File("LOCK")),
-                             HasSubstr("process " + std::to_string(getpid())))));
-}
-
-// A classic record lock would be lost here: any close of the file in the process drops it.
-TEST(OwnerLockTest, OtherCodeThatClosesTheFileDoesNotTakeTheLockAway) {
-  testing::TempDirectory directory;
-  ASSERT_OK_AND_ASSIGN(const OwnerLock first, Try(directory.File("LOCK")));
-  close(open(directory.File("LOCK").c_str(), O_RDWR));
-  EXPECT_THAT(Try(directory.File("LOCK")), StatusIs(absl::StatusCode::kFailedPrecondition));
-}
-
-TEST(OwnerLockTest, TheLockIsFreeWhenItsOwnerLetsGo) {
-  testing::TempDirectory directory;
-  { ASSERT_OK(Try(directory.File("LOCK"))); }
-  EXPECT_OK(Try(directory.File("LOCK")));
-}
-
-TEST(OwnerLockTest, AKilledOwnerLetsGo) {
-  testing::TempDirectory directory;
-  int ready[2];
-  ASSERT_EQ(pipe(ready), 0);
-  const pid_t owner = fork();
-  if (owner == 0) {
-    alarm(120);
-    const auto lock = Try(directory.File("LOCK"));
-    (void)!write(ready[1], lock.ok() ? "y" : "n", 1);
-    for (;;) pause();
+class OwnerLockTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<OwnerLock> Take(absl::Duration timeout = absl::ZeroDuration()) {
+    return OwnerLock::Acquire(path_, timeout, nullptr);
   }
-  char answer = 0;
-  ASSERT_EQ(read(ready[0], &answer, 1), 1);
-  EXPECT_EQ(answer, 'y');
-  EXPECT_THAT(Try(directory.File("LOCK")), StatusIs(absl::StatusCode::kFailedPrecondition,
-                                                    HasSubstr("process " + std::to_string(owner))));
-  int calls = 0;
-  const auto waited = OwnerLock::Acquire(directory.File("LOCK"), absl::Minutes(2), [&] {
-    if (++calls == 2) kill(owner, SIGKILL);
-  });
-  EXPECT_OK(waited);
-  EXPECT_GE(calls, 2);
-  waitpid(owner, nullptr, 0);
-  close(ready[0]);
-  close(ready[1]);
-}
 
-// A child that is forked and does not exec shares the owner's lock, as the header says.
-TEST(OwnerLockTest, AForkedChildKeepsTheLockWithItsParent) {
-  testing::TempDirectory directory;
-  int end[2];
-  ASSERT_EQ(pipe(end), 0);
-  pid_t child;
+  // Takes the lock, says so and keeps it.
+  void Hold(const ChildProcess::Say& say) {
+    const absl::StatusOr<OwnerLock> lock = Take();
+    say(lock.status().ToString());
+    testing::WaitToBeKilled();
+  }
+
+  testing::TempDirectory directory_;
+  const std::string path_ = directory_.File("LOCK");
+};
+
+TEST_F(OwnerLockTest, TwoInOneProcessExcludeEachOther) {
   {
-    ASSERT_OK_AND_ASSIGN(const OwnerLock lock, Try(directory.File("LOCK")));
-    child = fork();
-    if (child == 0) {
-      alarm(120);
-      char byte;
-      close(end[1]);
-      (void)!read(end[0], &byte, 1);
-      _exit(0);
-    }
+    ASSERT_OK_AND_ASSIGN(const OwnerLock first, Take());
+    EXPECT_THAT(Take(), StatusIs(absl::StatusCode::kFailedPrecondition));
   }
-  EXPECT_THAT(Try(directory.File("LOCK")), StatusIs(absl::StatusCode::kFailedPrecondition));
-  close(end[1]);
-  waitpid(child, nullptr, 0);
-  EXPECT_OK(Try(directory.File("LOCK")));
-  close(end[0]);
+  EXPECT_OK(Take());
+}
+
+// FAULTS row 22. A classic POSIX lock is lost here.
+TEST_F(OwnerLockTest, OtherCodeThatOpensAndClosesTheFileDoesNotLoseIt) {
+  ASSERT_OK_AND_ASSIGN(const OwnerLock lock, Take());
+  { ASSERT_OK_AND_ASSIGN(const PosixFile other, PosixFile::Open(path_, O_RDWR)); }
+  ASSERT_OK(ReadFile(path_));
+  EXPECT_THAT(Take(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  ChildProcess child([&](const ChildProcess::Say& say) { say(Take().status().ToString()); });
+  EXPECT_THAT(child.Hear(), HasSubstr("FAILED_PRECONDITION"));
+}
+
+TEST_F(OwnerLockTest, TheRefusalNamesHolderPathAndTheWait) {
+  ChildProcess owner([&](const ChildProcess::Say& say) { Hold(say); });
+  ASSERT_EQ(owner.Hear(), "OK");
+  EXPECT_THAT(Take(absl::Milliseconds(60)),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr(path_ + " is locked by pid " + std::to_string(owner.pid())),
+                             HasSubstr(" on host "), HasSubstr("waited "), HasSubstr("ms"))));
+}
+
+TEST_F(OwnerLockTest, AKilledOwnerLetsGo) {
+  ChildProcess owner([&](const ChildProcess::Say& say) { Hold(say); });
+  ASSERT_EQ(owner.Hear(), "OK");
+  // The killing happens while the lock is waited for.
+  EXPECT_OK(OwnerLock::Acquire(path_, absl::Seconds(60), [&] { owner.Kill(); }));
+}
+
+TEST_F(OwnerLockTest, AWaiterTakesOverWhenTheOwnerIsDone) {
+  ASSERT_OK_AND_ASSIGN(OwnerLock lock, Take());
+  std::optional<OwnerLock> owner(std::move(lock));
+  int waits = 0;
+  const absl::StatusOr<OwnerLock> next = OwnerLock::Acquire(path_, absl::InfiniteDuration(), [&] {
+    if (++waits == 3) owner.reset();
+  });
+  EXPECT_OK(next);
+  EXPECT_GE(waits, 3);
+}
+
+TEST_F(OwnerLockTest, OfManyWaitersOneAtATimeHoldsIt) {
+  std::atomic<int> holders{0};
+  std::atomic<int> taken{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 5; ++round) {
+        const absl::StatusOr<OwnerLock> lock = Take(absl::Seconds(60));
+        if (!lock.ok()) continue;
+        if (++holders == 1) ++taken;
+        --holders;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(taken, 20);
+}
+
+TEST_F(OwnerLockTest, AForkedChildKeepsTheLockUntilItEndsToo) {
+  ASSERT_OK_AND_ASSIGN(OwnerLock lock, Take());
+  std::optional<OwnerLock> owner(std::move(lock));
+  ChildProcess child([&](const ChildProcess::Say& say) { testing::WaitToBeKilled(); });
+  owner.reset();
+  EXPECT_THAT(Take(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  child.Kill();
+  EXPECT_OK(Take());
+}
+
+TEST_F(OwnerLockTest, AForkedChildThatExecsDoesNotKeepTheLock) {
+  ASSERT_OK_AND_ASSIGN(OwnerLock lock, Take());
+  std::optional<OwnerLock> owner(std::move(lock));
+  ChildProcess child([&](const ChildProcess::Say& say) {
+    ::execl("/bin/sleep", "sleep", "50", static_cast<char*>(nullptr));
+  });
+  owner.reset();
+  EXPECT_OK(Take(absl::Seconds(40)));
+}
+
+TEST_F(OwnerLockTest, AFileThatReplacedTheOneWaitedForIsLockedInstead) {
+  ASSERT_OK_AND_ASSIGN(OwnerLock lock, Take());
+  std::optional<OwnerLock> owner(std::move(lock));
+  ASSERT_OK_AND_ASSIGN(const OwnerLock next, OwnerLock::Acquire(path_, absl::Seconds(60), [&] {
+                         EXPECT_OK(RemoveFile(path_));
+                         owner.reset();
+                       }));
+  EXPECT_THAT(Take(), StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 }  // namespace
