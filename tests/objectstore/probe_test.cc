@@ -1,0 +1,224 @@
+#include "src/objectstore/probe.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "tests/testing/status_matchers.h"
+
+namespace mooring::objectstore {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::StatusIs;
+
+// An honest store in memory, for others to lie on top of.
+class MemoryStore : public ObjectStore {
+ public:
+  absl::Status Put(std::string_view key, std::string_view data, const RequestOptions&) override {
+    absl::MutexLock lock(&mutex_);
+    objects_[std::string(key)] = std::string(data);
+    return absl::OkStatus();
+  }
+  absl::Status Create(std::string_view key, std::string_view data, const RequestOptions&) override {
+    absl::MutexLock lock(&mutex_);
+    if (objects_.emplace(key, data).second) return absl::OkStatus();
+    return absl::AlreadyExistsError("");
+  }
+  absl::StatusOr<std::string> Get(std::string_view key, const RequestOptions&) override {
+    absl::MutexLock lock(&mutex_);
+    const auto found = objects_.find(std::string(key));
+    if (found == objects_.end()) return absl::NotFoundError("");
+    return found->second;
+  }
+  absl::StatusOr<std::string> GetRange(std::string_view key, int64_t offset, int64_t size,
+                                       const RequestOptions& options) override {
+    absl::StatusOr<std::string> bytes = Get(key, options);
+    if (bytes.ok()) return bytes->substr(offset, size);
+    return bytes;
+  }
+  absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, std::string_view after,
+                                               int limit, const RequestOptions&) override {
+    absl::MutexLock lock(&mutex_);
+    std::vector<ObjectInfo> found;
+    for (const auto& [key, bytes] : objects_) {
+      if (key > after && key.substr(0, prefix.size()) == prefix) {
+        found.push_back({key, static_cast<int64_t>(bytes.size())});
+      }
+    }
+    return found;
+  }
+  absl::Status Delete(std::string_view key, const RequestOptions&) override {
+    absl::MutexLock lock(&mutex_);
+    objects_.erase(std::string(key));
+    return absl::OkStatus();
+  }
+  absl::Status PutFile(std::string_view, std::string_view, const RequestOptions&) override {
+    return absl::UnimplementedError("");
+  }
+  absl::StatusOr<int64_t> GetToFile(std::string_view, std::string_view,
+                                    const RequestOptions&) override {
+    return absl::UnimplementedError("");
+  }
+  void Cancel() override {}
+  Traffic traffic() const override { return {}; }
+  const std::string& name() const override { return name_; }
+
+  std::vector<ObjectInfo> Everything() { return *MemoryStore::List("", "", 1000, {}); }
+
+ private:
+  const std::string name_ = "s3://bucket";
+  absl::Mutex mutex_;
+  std::map<std::string, std::string> objects_ ABSL_GUARDED_BY(mutex_);
+};
+
+template <typename Store>
+void Refused(absl::StatusCode code, std::string_view words) {
+  Store store;
+  EXPECT_THAT(ProbeObjectStore(store),
+              StatusIs(code, AllOf(HasSubstr("s3://bucket"), HasSubstr(std::string(words)))));
+  store.honest = true;
+  EXPECT_THAT(store.Everything(), IsEmpty());
+}
+
+// A store with a switch, so that a test can look at what is really in it.
+class Liar : public MemoryStore {
+ public:
+  bool honest = false;
+};
+
+class IgnoresTheCondition : public Liar {
+  absl::Status Create(std::string_view key, std::string_view data,
+                      const RequestOptions& options) override {
+    return Put(key, data, options);
+  }
+};
+
+class OverwritesAndSaysNo : public Liar {
+  absl::Status Create(std::string_view key, std::string_view data,
+                      const RequestOptions& options) override {
+    absl::Status status = MemoryStore::Create(key, data, options);
+    if (!status.ok()) Put(key, data, options).IgnoreError();
+    return status;
+  }
+};
+
+class NobodyWins : public Liar {
+  absl::Status Create(std::string_view, std::string_view, const RequestOptions&) override {
+    return absl::AlreadyExistsError("");
+  }
+};
+
+class ReplacesLater : public Liar {
+  absl::Status Create(std::string_view key, std::string_view data,
+                      const RequestOptions& options) override {
+    return data == "written late" ? Put(key, data, options)
+                                  : MemoryStore::Create(key, data, options);
+  }
+};
+
+class ListsLate : public Liar {
+  absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, std::string_view after,
+                                               int limit, const RequestOptions& options) override {
+    auto objects = MemoryStore::List(prefix, after, limit, options);
+    if (!honest && !objects->empty()) objects->pop_back();
+    return objects;
+  }
+};
+
+class ListsOutOfOrder : public Liar {
+  absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, std::string_view after,
+                                               int limit, const RequestOptions& options) override {
+    auto objects = MemoryStore::List(prefix, after, limit, options);
+    std::reverse(objects->begin(), objects->end());
+    return objects;
+  }
+};
+
+class ListsFromTheStart : public Liar {
+  absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, std::string_view, int limit,
+                                               const RequestOptions& options) override {
+    return MemoryStore::List(prefix, "", limit, options);
+  }
+};
+
+class ForbidsTheAbsent : public Liar {
+  absl::StatusOr<std::string> Get(std::string_view key, const RequestOptions& options) override {
+    auto bytes = MemoryStore::Get(key, options);
+    if (bytes.ok()) return bytes;
+    return absl::PermissionDeniedError("AccessDenied");
+  }
+};
+
+class IgnoresTheRange : public Liar {
+  absl::StatusOr<std::string> GetRange(std::string_view key, int64_t, int64_t,
+                                       const RequestOptions& options) override {
+    return Get(key, options);
+  }
+};
+
+class LosesWhatItMade : public Liar {
+  absl::StatusOr<std::string> Get(std::string_view, const RequestOptions&) override {
+    return absl::NotFoundError("");
+  }
+};
+
+class KeepsTheDeleted : public Liar {
+  absl::Status Delete(std::string_view key, const RequestOptions& options) override {
+    // The probe deletes twice, once to look and once to clean.
+    return ++deletes_ == 1 ? absl::OkStatus() : MemoryStore::Delete(key, options);
+  }
+  int deletes_ = 0;
+};
+
+class IsAway : public Liar {
+  absl::Status Create(std::string_view, std::string_view, const RequestOptions&) override {
+    return absl::UnavailableError("timed out");
+  }
+};
+
+// The winner's answer got lost.
+class WinnerUnknown : public Liar {
+  absl::Status Create(std::string_view key, std::string_view data,
+                      const RequestOptions& options) override {
+    absl::Status status = MemoryStore::Create(key, data, options);
+    return status.ok() ? absl::UnavailableError("timed out") : status;
+  }
+};
+
+// A9.
+TEST(ProbeTest, EachLieIsRefusedInWords) {
+  constexpr auto kLie = absl::StatusCode::kFailedPrecondition;
+  Refused<IgnoresTheCondition>(kLie, "8 were told that they made it");
+  Refused<OverwritesAndSaysNo>(kLie, "bytes of another");
+  Refused<NobodyWins>(kLie, "none won");
+  Refused<ReplacesLater>(kLie, "replaced an object");
+  Refused<ListsLate>(kLie, "shows 0 of 1 objects");
+  Refused<ListsOutOfOrder>(kLie, "order of their names");
+  Refused<ListsFromTheStart>(kLie, "start-after");
+  Refused<IgnoresTheRange>(kLie, "not what was asked for");
+  Refused<LosesWhatItMade>(kLie, "just made is not found");
+  Refused<KeepsTheDeleted>(kLie, "still there");
+}
+
+TEST(ProbeTest, MissingListPermissionIsNamed) {
+  Refused<ForbidsTheAbsent>(absl::StatusCode::kPermissionDenied, "s3:ListBucket");
+}
+
+TEST(ProbeTest, AbsentStoreIsNoLiar) {
+  Refused<IsAway>(absl::StatusCode::kUnavailable, "Try again");
+}
+
+TEST(ProbeTest, LostAnswerOfTheWinnerIsNoLie) {
+  WinnerUnknown store;
+  EXPECT_OK(ProbeObjectStore(store));
+  EXPECT_THAT(store.Everything(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace mooring::objectstore
