@@ -77,8 +77,13 @@ IOStatus LogFile::AppendFrame(std::string_view payload) {
 // not fit is done without.
 void LogFile::Grow(uint64_t from) {
   allocated_ = from;
-  const std::string zeros(logs_->pool()->growth_bytes(), '\0');
-  if (file_->Write(from, Slice(zeros), IOOptions(), nullptr).ok()) allocated_ += zeros.size();
+  const std::string zeros(kBlockBytes, '\0');
+  // Block by block, for the kernel caches a large write in large pieces, and then each small write
+  // to such a piece goes over all of its blocks.
+  for (const uint64_t end = from + logs_->pool()->growth_bytes(); allocated_ < end;) {
+    if (!file_->Write(allocated_, Slice(zeros), IOOptions(), nullptr).ok()) return;
+    allocated_ += zeros.size();
+  }
 }
 
 char* LogFile::Buffer(uint64_t size) {
