@@ -23,14 +23,16 @@ includes_of() {
 }
 
 check_source() {  # check_source FILE:LINE:TARGET
-  local file=${1%%:*} target=${1##*:} part other
-  part=$(cut -d/ -f2 <<<"$file")
+  local target=${1##*:} part other
+  part=${1#src/}
+  part=${part%%/*}
   case $target in
     rocksdb/*)
       [[ $part == wal || $part == engine ]] || complain "$1" "RocksDB is for wal and engine only"
       ;;
     src/*)
-      other=$(cut -d/ -f2 <<<"$target")
+      other=${target#src/}
+      other=${other%%/*}
       if [ -z "${level[$other]:-}" ]; then
         complain "$1" "\"$other\" is not a part this test knows; give it a level"
       elif [ "$other" != "$part" ] && [ "${level[$other]}" -ge "${level[$part]}" ]; then
