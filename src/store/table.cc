@@ -26,6 +26,7 @@ absl::StatusOr<Version> CommitOne(internal::TableState* state, const CommitOptio
   batch.Clear();
   add(&batch);
   absl::StatusOr<Version> result = state->core().Commit(batch, options);
+  if (absl::IsNotFound(result.status())) result = state->DroppedError();
   if (batch.bytes() > kKeptBytes) batch = WriteBatch();
   return result;
 }
@@ -35,6 +36,10 @@ absl::StatusOr<Version> CommitOne(internal::TableState* state, const CommitOptio
 absl::Status internal::TableState::CheckReadable(const ReaderToken& token) const {
   if (!token.entered()) return StoreCore::ClosedError();
   if (!table_->dropped()) return absl::OkStatus();
+  return DroppedError();
+}
+
+absl::Status internal::TableState::DroppedError() const {
   return absl::NotFoundError(absl::StrCat("table ", table_->name(), " was dropped"));
 }
 

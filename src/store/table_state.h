@@ -21,6 +21,7 @@ class TableState {
 
   // Whether reads may begin: `token` stands inside the gate and the table is there.
   absl::Status CheckReadable(const ReaderToken& token) const;
+  absl::Status DroppedError() const;
 
  private:
   const std::shared_ptr<StoreCore> core_;
