@@ -144,6 +144,11 @@ void CommitQueue::Fail(const absl::Status& reason) {
   report_failure_(reason);
 }
 
+void CommitQueue::Refuse() {
+  absl::MutexLock lock(&mutex_);
+  stopped_ = true;
+}
+
 void CommitQueue::Stop() {
   absl::MutexLock lock(&mutex_);
   stopped_ = true;
@@ -260,13 +265,22 @@ bool CommitQueue::TakeGroup(Group* group) {
 
 void CommitQueue::Write(Node* const* begin, Node* const* end) {
   if ((*begin)->work != nullptr) {
-    (*begin)->status = (*(*begin)->work)();
-    Answer(*begin);
+    RunWork(*begin);
     return;
   }
   Node* const* const synced = std::find_if(begin, end, [](const Node* node) { return node->sync; });
   if (synced != begin) WritePart(begin, synced, /*sync=*/false);
   if (synced != end) WritePart(synced, end, /*sync=*/true);
+}
+
+// Work that waited behind a failed write is refused as a commit is: it would write, too.
+void CommitQueue::RunWork(Node* node) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!failure_.ok()) node->status = Refusal();
+  }
+  if (node->status.ok()) node->status = (*node->work)();
+  Answer(node);
 }
 
 void CommitQueue::WritePart(Node* const* begin, Node* const* end, bool sync) {

@@ -54,8 +54,13 @@ class CommitQueue {
 
   // No write is accepted from now on; `reason` is what they answer. For failures found elsewhere.
   void Fail(const absl::Status& reason);
-  // Refuses new commits and returns when the last one under way has been answered.
+  // Refuses new commits from now on.
+  void Refuse();
+  // As Refuse(), and returns when the last commit under way has been answered.
   void Stop();
+
+  // Commits that no group has taken yet.
+  size_t Waiting() const { return waiting_count_.load(std::memory_order_relaxed); }
 
  private:
   struct Node;
@@ -71,6 +76,7 @@ class CommitQueue {
   void RunCommitThread();
   void Linger(size_t members);
   void Write(Node* const* begin, Node* const* end);
+  void RunWork(Node* node) ABSL_LOCKS_EXCLUDED(mutex_);
   void WritePart(Node* const* begin, Node* const* end, bool sync);
   absl::Status WriteToEngine(Node* const* begin, Node* const* end, bool sync)
       ABSL_LOCKS_EXCLUDED(mutex_);

@@ -147,7 +147,9 @@ absl::StatusOr<Version> StoreCore::Commit(const WriteBatch& batch, const CommitO
 
 Version StoreCore::version() const {
   const ReaderToken token(&gate_);
-  return {epoch_, token.entered() ? engine_->LastSequence() : last_sequence_.load()};
+  if (token.entered()) return {epoch_, engine_->LastSequence()};
+  absl::MutexLock lock(&close_mutex_);
+  return {epoch_, engine_ != nullptr ? engine_->LastSequence() : last_sequence_};
 }
 
 CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
@@ -156,6 +158,8 @@ CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
     absl::MutexLock lock(&close_mutex_);
     if (!std::exchange(closing_, true)) {
       monitor_->Set(Health::State::kClosed);
+      queue_->Refuse();
+      gate_.Shut();
       // On a thread that nobody joins: a volume that hangs may hold it past the deadline.
       std::thread([self = shared_from_this()] { self->RunClose(); }).detach();
     }
@@ -180,8 +184,6 @@ CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
 void StoreCore::RunClose() {
   queue_->Stop();
   const absl::Status synced = engine_->Sync();
-  last_sequence_ = engine_->LastSequence();
-  gate_.Shut();
   {
     absl::MutexLock lock(&close_mutex_);
     report_.synced = synced.ok();
@@ -191,8 +193,14 @@ void StoreCore::RunClose() {
   // Readers leave without a signal, to keep reads fast; a close can afford to look.
   while (gate_.Readers() > 0) absl::SleepFor(absl::Milliseconds(1));
   queue_.reset();
-  const absl::Status closed = engine_->Close();
-  engine_.reset();
+  std::unique_ptr<engine::Engine> engine;
+  {
+    absl::MutexLock lock(&close_mutex_);  // version() may be looking.
+    last_sequence_ = engine_->LastSequence();
+    engine = std::move(engine_);
+  }
+  const absl::Status closed = engine->Close();
+  engine.reset();
   volume_.reset();
   absl::MutexLock lock(&close_mutex_);
   if (report_.status.ok()) report_.status = closed;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -68,8 +67,8 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<CommitQueue> queue_;
 
-  std::atomic<uint64_t> last_sequence_{0};  // Once closed.
   mutable absl::Mutex close_mutex_;
+  uint64_t last_sequence_ ABSL_GUARDED_BY(close_mutex_) = 0;  // Once the engine is gone.
   bool closing_ ABSL_GUARDED_BY(close_mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(close_mutex_) =
       false;  // Commits are over and synced, if they can be.
