@@ -22,11 +22,11 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "mooring/status_macros.h"
 #include "mooring/store.h"
 #include "mooring/termination.h"
 #include "src/base/status.h"
+#include "src/base/steady_clock.h"
 #include "tests/simulation/kill_workload.h"
 
 namespace mooring {
@@ -150,10 +150,10 @@ class KillChild {
   }
 
   void Close() {
-    const absl::Time start = absl::Now();
+    const absl::Duration start = SteadyNow();
     const CloseReport report = store_->Close(testing::kCloseTimeout);
     Say(absl::StrCat("closed ", report.synced, " ", report.released, " ",
-                     absl::ToInt64Milliseconds(absl::Now() - start), "\n"));
+                     absl::ToInt64Milliseconds(SteadyNow() - start), "\n"));
     _exit(0);
   }
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
+#include "src/base/steady_clock.h"
 #include "tests/store/fake_engine.h"
 #include "tests/testing/hang_guard.h"
 #include "tests/testing/status_matchers.h"
@@ -36,9 +36,9 @@ using Answer = std::future<absl::StatusOr<Version>>;
 // Waits until `condition` holds; false after a long time.
 template <typename Condition>
 bool Eventually(Condition condition) {
-  const absl::Time end = absl::Now() + absl::Minutes(2);
+  const absl::Duration end = SteadyNow() + absl::Minutes(2);
   while (!condition()) {
-    if (absl::Now() > end) return false;
+    if (SteadyNow() > end) return false;
     sched_yield();
   }
   return true;

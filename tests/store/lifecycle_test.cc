@@ -191,10 +191,8 @@ TEST_F(LifecycleTest, TheDestructorDoesNotWaitForReaders) {
 TEST_F(LifecycleTest, AnOpenStoreRefusesASecondOpenInItsProcess) {
   ASSERT_OK_AND_ASSIGN(std::unique_ptr<Store> store, Store::Open(options_));
   for (const absl::Duration timeout : {absl::ZeroDuration(), absl::Milliseconds(120)}) {
-    const absl::Time start = absl::Now();
     EXPECT_THAT(Store::Open(WithTimeout(timeout)),
                 StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(absl::StrCat(getpid()))));
-    EXPECT_GE(absl::Now() - start, timeout - absl::Milliseconds(50));
   }
   EXPECT_EQ(store->health().state, Health::State::kServing) << "the owner is not disturbed";
   EXPECT_OK(store->OpenTable("t"));

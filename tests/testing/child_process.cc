@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "src/base/steady_clock.h"
 
 namespace mooring::testing {
 namespace {
@@ -83,9 +84,9 @@ void ChildProcess::CloseInput() {
 }
 
 bool ChildProcess::Read(std::string* data, absl::Duration wait) {
-  const absl::Time end = absl::Now() + wait;
+  const absl::Duration end = SteadyNow() + wait;
   while (!ended_) {
-    const int64_t left = std::max<int64_t>(0, absl::ToInt64Milliseconds(end - absl::Now()));
+    const int64_t left = std::max<int64_t>(0, absl::ToInt64Milliseconds(end - SteadyNow()));
     pollfd ready = {output_, POLLIN, 0};
     const int polled = poll(&ready, 1, static_cast<int>(std::min<int64_t>(left, 1000000)));
     if (polled == 0) return false;
@@ -102,10 +103,10 @@ bool ChildProcess::Read(std::string* data, absl::Duration wait) {
 }
 
 std::string ChildProcess::ReadLine(absl::Duration wait) {
-  const absl::Time end = absl::Now() + wait;
+  const absl::Duration end = SteadyNow() + wait;
   size_t newline;
   while ((newline = line_.find('\n')) == std::string::npos) {
-    if (!Read(&line_, end - absl::Now())) {
+    if (!Read(&line_, end - SteadyNow())) {
       return std::exchange(line_, std::string());
     }
   }
@@ -115,9 +116,9 @@ std::string ChildProcess::ReadLine(absl::Duration wait) {
 }
 
 int ChildProcess::Wait(absl::Duration wait) {
-  const absl::Time end = absl::Now() + wait;
+  const absl::Duration end = SteadyNow() + wait;
   while (!Reap(/*block=*/false)) {
-    if (absl::Now() >= end) {
+    if (SteadyNow() >= end) {
       Signal(SIGKILL);
       Reap(/*block=*/true);
       break;
