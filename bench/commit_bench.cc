@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "bench/flags.h"
 #include "bench/peers/peer.h"
 #include "bench/report.h"
@@ -22,6 +23,7 @@ struct Settings {
   std::string json;
   int rounds = 5;
   double seconds = 1;
+  double settle = 0.5;
   std::vector<int> writers = {1, 4, 16, 64};
   std::vector<int> process_writers = {1, 4};
   std::vector<int> values = {100, 4096};
@@ -92,6 +94,17 @@ std::vector<CellResult> PlanCells(const Settings& settings,
   return cells;
 }
 
+// A store as a service has it: not its first opening, and nothing left to prepare from that one.
+absl::Status OpenSettled(const Settings& settings, const PeerOptions& options, Peer* peer) {
+  const absl::Duration pause = absl::Seconds(settings.settle);
+  MOORING_RETURN_IF_ERROR(peer->Open(options));
+  absl::SleepFor(pause);
+  MOORING_RETURN_IF_ERROR(peer->Close());
+  MOORING_RETURN_IF_ERROR(peer->Open(options));
+  absl::SleepFor(pause);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<CommitRate> MeasurePeer(const Settings& settings, const Scratch& scratch,
                                        const Cell& cell, const std::string& name) {
   MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<Peer> peer, MakePeer(name));
@@ -100,7 +113,7 @@ absl::StatusOr<CommitRate> MeasurePeer(const Settings& settings, const Scratch& 
   options.survives = cell.survives;
   // The limit is one thread's, whatever it is compared with.
   options.writers = name == "limit" ? 1 : cell.writers;
-  MOORING_RETURN_IF_ERROR(peer->Open(options));
+  MOORING_RETURN_IF_ERROR(OpenSettled(settings, options, peer.get()));
   const Values values(static_cast<size_t>(cell.value_bytes));
   absl::StatusOr<CommitRate> rate =
       MeasureCommits(peer.get(), options.writers, values, absl::Seconds(settings.seconds / 4),
@@ -187,6 +200,8 @@ absl::Status ReadSettings(int argc, char** argv, Settings* settings) {
   flags.Add("rounds", "rounds over all peers (5)", &settings->rounds);
   flags.Add("seconds", "seconds for each peer in each cell, after a quarter of it unmeasured (1)",
             &settings->seconds);
+  flags.Add("settle", "seconds that a store is left alone after each of two openings (0.5)",
+            &settings->settle);
   flags.Add("writers", "writer threads (1,4,16,64)", &settings->writers);
   flags.Add("values", "value sizes in bytes (100,4096)", &settings->values);
   flags.Add("peers", "limit,rocksdb,leveldb,lmdb,sqlite,mooring", &settings->peers);
@@ -197,6 +212,7 @@ absl::Status ReadSettings(int argc, char** argv, Settings* settings) {
   if (settings->quick) {
     settings->rounds = 1;
     settings->seconds = 0.02;
+    settings->settle = 0.001;
     settings->writers = {1, 4};
     settings->values = {100};
   }
