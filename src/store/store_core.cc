@@ -166,7 +166,7 @@ CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
   }
   absl::MutexLock lock(&close_mutex_);
   const auto done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(close_mutex_) {
-    return wait_for_readers ? report_.released : stopped_;
+    return report_.released || (!wait_for_readers && left_to_readers_);
   };
   close_mutex_.AwaitWithTimeout(absl::Condition(&done), deadline.Left());
   CloseReport report = report_;
@@ -188,7 +188,7 @@ void StoreCore::RunClose() {
     absl::MutexLock lock(&close_mutex_);
     report_.synced = synced.ok();
     report_.status = synced.ok() ? synced : Annotate(synced, "closing the store");
-    stopped_ = true;
+    left_to_readers_ = gate_.Readers() > 0;
   }
   // Readers leave without a signal, to keep reads fast; a close can afford to look.
   while (gate_.Readers() > 0) absl::SleepFor(absl::Milliseconds(1));

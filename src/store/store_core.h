@@ -70,8 +70,8 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   mutable absl::Mutex close_mutex_;
   uint64_t last_sequence_ ABSL_GUARDED_BY(close_mutex_) = 0;  // Once the engine is gone.
   bool closing_ ABSL_GUARDED_BY(close_mutex_) = false;
-  bool stopped_ ABSL_GUARDED_BY(close_mutex_) =
-      false;  // Commits are over and synced, if they can be.
+  // All is done but what readers hold up.
+  bool left_to_readers_ ABSL_GUARDED_BY(close_mutex_) = false;
   CloseReport report_ ABSL_GUARDED_BY(close_mutex_);
 };
 

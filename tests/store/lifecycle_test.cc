@@ -174,6 +174,14 @@ TEST_F(LifecycleTest, ASnapshotIsAReader) {
   EXPECT_TRUE(store->Close(absl::Minutes(2)).released);
 }
 
+// The process may end right after it: nothing of the engine may still run then.
+TEST_F(LifecycleTest, TheDestructorReturnsWhenTheVolumeIsReleased) {
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> store,
+                         Store::Open(WithTimeout(absl::ZeroDuration())));
+  }
+}
+
 TEST_F(LifecycleTest, TheDestructorDoesNotWaitForReaders) {
   ASSERT_OK_AND_ASSIGN(std::unique_ptr<Store> store, Store::Open(options_));
   ASSERT_OK_AND_ASSIGN(Table table, store->OpenTable("t"));
