@@ -12,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "mooring/options.h"
 #include "mooring/value.h"
+#include "src/base/operation_watch.h"
+#include "src/engine/space_gate.h"
 
 namespace mooring::engine {
 
@@ -78,6 +80,10 @@ struct EngineOptions {
   std::function<void(LogSeverity, std::string_view)> log;
   // Called once, from any thread, when the engine finds that it can take no more writes.
   std::function<void(const absl::Status&)> failed;
+  // Where calls on the volume are entered; null for none.
+  std::shared_ptr<OperationWatch> watch;
+  // Where writes that meet a full volume wait; null: they fail.
+  std::shared_ptr<SpaceGate> space_gate;
 };
 
 // An ordered key-value engine. It knows tables, groups of commits, ordered scans and snapshots, and

@@ -14,6 +14,7 @@
 #include "src/engine/rocksdb_compat.h"
 #include "src/engine/rocksdb_options.h"
 #include "src/engine/rocksdb_status.h"
+#include "src/engine/space_gate_file_system.h"
 
 namespace mooring::engine {
 namespace {
@@ -205,8 +206,13 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
 }
 
 absl::Status RocksDbEngine::OpenDatabase() {
+  const auto failed = [this](const absl::Status& reason) {
+    failed_ = true;
+    if (options_.failed) options_.failed(reason);
+  };
   rocksdb::DBOptions db_options =
-      MakeDbOptions(options_, env_.get(), std::make_shared<ErrorListener>(options_.failed));
+      MakeDbOptions(options_, env_.get(), std::make_shared<ErrorListener>(failed));
+  db_options.listeners.push_back(NewSpaceGateListener());
   db_options.wal_filter = file_system_->wal_filter();
   if (options_.progress) {
     options_.progress({Progress::Phase::kReplayingLog, 0, file_system_->recovery().logical_bytes});
@@ -307,13 +313,23 @@ absl::Status RocksDbEngine::AddToGroup(const Commit& commit) {
 absl::StatusOr<uint64_t> RocksDbEngine::WriteGroup(bool sync) {
   rocksdb::WriteOptions options;
   options.sync = sync;
-  MOORING_RETURN_IF_ERROR(FromRocksDb(db_->Write(options, &group_), "writing a group of commits"));
+  const rocksdb::Status written = db_->Write(options, &group_);
+  if (!written.ok()) failed_ = true;
+  MOORING_RETURN_IF_ERROR(FromRocksDb(written, "writing a group of commits"));
   uint64_t first_sequence;  // RocksDB leaves it in the batch's first eight bytes, little-endian.
   std::memcpy(&first_sequence, group_.Data().data(), sizeof(first_sequence));
   return first_sequence;
 }
 
-absl::Status RocksDbEngine::Sync() { return FromRocksDb(db_->SyncWAL(), "syncing the log"); }
+// RocksDB aborts the process where it is asked to sync a log that a write has failed on.
+absl::Status RocksDbEngine::Sync() {
+  if (failed_) {
+    return absl::UnavailableError("syncing the log: an earlier write on the volume failed");
+  }
+  const absl::Status synced = FromRocksDb(db_->SyncWAL(), "syncing the log");
+  if (!synced.ok()) failed_ = true;
+  return synced;
+}
 
 absl::Status RocksDbEngine::Get(const EngineTable& table, std::string_view key,
                                 const EngineSnapshot* snapshot, Value* value) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -63,6 +64,9 @@ class RocksDbEngine : public Engine {
 
   mutable absl::Mutex tables_mutex_;
   std::map<std::string, std::shared_ptr<RocksDbTable>> tables_ ABSL_GUARDED_BY(tables_mutex_);
+
+  // A write or background work has failed: RocksDB must not be asked to sync any more.
+  std::atomic<bool> failed_{false};
 
   // The group under way; of the one thread that makes it.
   rocksdb::WriteBatch group_;

@@ -184,6 +184,8 @@ absl::StatusOr<std::unique_ptr<rocksdb::FSWritableFile>> LogFileSystem::CreateLo
   MOORING_RETURN_IF_ERROR(
       ToStatus(target_->RenameFile(spare->path, path, IOOptions(), nullptr), "name log", path));
   MOORING_RETURN_IF_ERROR(SyncNames());
+  // Opened by the name it has now, so that whatever is told of it below names the log.
+  MOORING_ASSIGN_OR_RETURN(file, OpenForWriting(target_.get(), path));
   auto log = std::make_shared<Log>();
   log->number = number;
   log->generation = header.generation;

@@ -77,7 +77,6 @@ class LogRulesTest : public ::testing::Test {
     auto log = NewLog(5);
     EXPECT_TRUE(Append(log.get(), "first").ok());
     files_->faults().Stall(mooring::testing::kSyncCall, ".log");
-    files_->faults().Stall(mooring::testing::kSyncCall, "SPARE");
     std::thread syncer([&] { EXPECT_TRUE(log->Sync(kNone, nullptr).ok()); });
     EXPECT_TRUE(files_->faults().AwaitStalledCall());
     // Far enough apart to lie in another block, which may survive alone.
