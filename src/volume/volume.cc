@@ -67,8 +67,8 @@ absl::Status HoldsNoStore(const std::string& path, std::string_view found) {
 
 // V2: what a directory without an identity may hold for a store to be made in it.
 absl::Status CheckForeign(const std::string& path, const std::vector<std::string>& names) {
-  constexpr std::array<std::string_view, 6> kOwn = {kLock,         kEpoch,      kData,
-                                                    "MOORING.tmp", "EPOCH.tmp", "lost+found"};
+  constexpr std::array<std::string_view, 7> kOwn = {
+      kLock, kEpoch, kData, "MOORING.tmp", "EPOCH.tmp", "BALLAST", "lost+found"};
   for (const std::string& name : names) {
     if (std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end()) continue;
     return absl::FailedPreconditionError(
