@@ -60,8 +60,8 @@ class Store {
   // UNAVAILABLE          reading or writing the volume failed. Retrying may help.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options);
 
-  // Closes, waiting as long as the sync takes, but not for iterators and snapshots that are still
-  // in use: the volume is released when the last of them goes. Prefer Close().
+  // Closes, waiting as long as that takes, but not for iterators and snapshots that are still in
+  // use: then the volume is released when the last of them goes. Prefer Close().
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;

@@ -17,6 +17,13 @@
 
 namespace mooring::internal {
 
+namespace {
+
+// An operation on the volume that has not answered for so long is a stall.
+constexpr absl::Duration kStallAge = absl::Seconds(1);
+
+}  // namespace
+
 StoreCore::StoreCore(const Options& options)
     : options_(options),
       tag_(RandomUint64() | 1),
@@ -38,6 +45,21 @@ absl::StatusOr<std::shared_ptr<StoreCore>> StoreCore::Open(const Options& option
 }
 
 absl::Status StoreCore::Start() {
+  monitor_->SetStallProbe([watch = watch_]() -> std::optional<Health::Stall> {
+    const auto oldest = watch->OldestBeyond(kStallAge);
+    if (!oldest.has_value()) return std::nullopt;
+    return Health::Stall{oldest->name, oldest->age};
+  });
+  MOORING_RETURN_IF_ERROR(AcquireVolume());
+  MOORING_RETURN_IF_ERROR(OpenEngine());
+  queue_ = std::make_unique<CommitQueue>(engine_.get(), epoch_,
+                                         [this](const absl::Status& reason) { OnFailure(reason); });
+  StartMonitor();
+  Report(Progress::Phase::kServing);
+  return absl::OkStatus();
+}
+
+absl::Status StoreCore::AcquireVolume() {
   Report(Progress::Phase::kInspectingVolume);
   volume::AcquireOptions acquire;
   acquire.path = options_.volume;
@@ -49,12 +71,26 @@ absl::Status StoreCore::Start() {
   MOORING_ASSIGN_OR_RETURN(volume_, volume::Volume::Acquire(acquire));
   id_ = volume_->store_id();
   epoch_ = volume_->epoch();
-  MOORING_RETURN_IF_ERROR(OpenEngine());
-  queue_ = std::make_unique<CommitQueue>(engine_.get(), epoch_,
-                                         [this](const absl::Status& reason) { OnFailure(reason); });
-  monitor_->Set(Health::State::kServing);
-  Report(Progress::Phase::kServing);
+  volume::SpaceReserve::RemoveBallastWhereLow(DirectoryOf(volume_->data_directory()));
   return absl::OkStatus();
+}
+
+// From here on the store serves, and failures are told to the queue.
+void StoreCore::StartMonitor() {
+  space_gate_->BeginServing();
+  monitor_->Set(Health::State::kServing);
+  absl::Status early;
+  {
+    absl::MutexLock lock(&close_mutex_);
+    stoppable_queue_ = queue_.get();
+    early = early_failure_;
+  }
+  if (!early.ok()) queue_->Fail(early);
+  VolumeMonitor::Callbacks callbacks;
+  callbacks.space_changed = [this](const absl::Status& refusal) { OnSpaceChanged(refusal); };
+  callbacks.read_only = [this](const absl::Status& reason) { OnFailureOfVolume(reason); };
+  volume_monitor_ = std::make_unique<VolumeMonitor>(DirectoryOf(volume_->data_directory()),
+                                                    space_gate_, watch_, std::move(callbacks));
 }
 
 absl::Status StoreCore::OpenEngine() {
@@ -68,8 +104,18 @@ absl::Status StoreCore::OpenEngine() {
   engine.max_wal_bytes = options_.max_wal_bytes;
   engine.progress = options_.progress;
   engine.log = options_.log;
-  engine.failed = [this](const absl::Status& reason) { OnFailure(reason); };
-  MOORING_ASSIGN_OR_RETURN(engine_, engine::Open(engine));
+  engine.failed = [this](const absl::Status& reason) { OnFailureOfVolume(reason); };
+  engine.watch = watch_;
+  engine.space_gate = space_gate_;
+  auto opened = engine::Open(engine);
+  if (!opened.ok() && space_gate_->refused()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the volume at ", options_.volume,
+        " has no room to open the store on. Nothing was lost. Free space beside the store or grow "
+        "the volume, and open again: ",
+        opened.status().message()));
+  }
+  MOORING_ASSIGN_OR_RETURN(engine_, std::move(opened));
   return volume_->MarkComplete();
 }
 
@@ -77,8 +123,31 @@ void StoreCore::Report(Progress::Phase phase, int64_t done, int64_t total) {
   if (options_.progress) options_.progress(Progress{phase, done, total});
 }
 
-// Called by the queue when a write failed, and by the engine when background work did, which the
-// next write would meet.
+// Called by the engine when background work failed and by the monitor: no commit shall be tried any
+// more.
+void StoreCore::OnFailureOfVolume(const absl::Status& reason) {
+  CommitQueue* queue;
+  {
+    absl::MutexLock lock(&close_mutex_);
+    if (closing_) return;
+    queue = stoppable_queue_;
+    if (queue == nullptr) early_failure_ = reason;
+  }
+  // The queue goes only after the engine and the monitor, so it is still there.
+  if (queue != nullptr) queue->Fail(reason);
+}
+
+void StoreCore::OnSpaceChanged(const absl::Status& refusal) {
+  absl::MutexLock lock(&close_mutex_);
+  if (closing_ || monitor_->Get().state == Health::State::kReadOnly) return;
+  monitor_->Set(refusal.ok() ? Health::State::kServing : Health::State::kFull, refusal);
+  if (!options_.log) return;
+  options_.log(LogSeverity::kWarning,
+               refusal.ok() ? "the volume has room again: writes go on"
+                            : absl::StrCat("writes are refused: ", refusal.message()));
+}
+
+// Called by the queue when a write failed or it was told of a failure.
 void StoreCore::OnFailure(const absl::Status& reason) {
   absl::MutexLock lock(&close_mutex_);
   if (closing_) return;
@@ -110,6 +179,7 @@ absl::StatusOr<engine::TablePtr> StoreCore::OpenTable(std::string_view name) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "making table ", ToAbsl(name), ": there are ", kMaxTables, " tables, which is the most"));
     }
+    MOORING_RETURN_IF_ERROR(volume_monitor_->AdmitTable());
     MOORING_ASSIGN_OR_RETURN(table, engine_->CreateTable(name));
     return absl::OkStatus();
   }));
@@ -142,6 +212,7 @@ absl::StatusOr<Version> StoreCore::Commit(const WriteBatch& batch, const CommitO
   const ReaderToken token(&gate_);
   if (!token.entered()) return ClosedError();
   if (batch.empty()) return Version{epoch_, engine_->LastSequence()};
+  MOORING_RETURN_IF_ERROR(volume_monitor_->Admit(BatchAccess::Operations(batch)));
   return queue_->Add(BatchAccess::Operations(batch), static_cast<uint32_t>(batch.size()), options);
 }
 
@@ -160,6 +231,7 @@ CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
       monitor_->Set(Health::State::kClosed);
       queue_->Refuse();
       gate_.Shut();
+      space_gate_->Stop();
       // On a thread that nobody joins: a volume that hangs may hold it past the deadline.
       std::thread([self = shared_from_this()] { self->RunClose(); }).detach();
     }
@@ -192,7 +264,7 @@ void StoreCore::RunClose() {
   }
   // Readers leave without a signal, to keep reads fast; a close can afford to look.
   while (gate_.Readers() > 0) absl::SleepFor(absl::Milliseconds(1));
-  queue_.reset();
+  volume_monitor_.reset();
   std::unique_ptr<engine::Engine> engine;
   {
     absl::MutexLock lock(&close_mutex_);  // version() may be looking.
@@ -200,6 +272,7 @@ void StoreCore::RunClose() {
     engine = std::move(engine_);
   }
   const absl::Status closed = engine->Close();
+  queue_.reset();  // Failures of the engine are told to it.
   engine.reset();
   volume_.reset();
   absl::MutexLock lock(&close_mutex_);

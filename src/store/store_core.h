@@ -13,9 +13,12 @@
 #include "absl/time/time.h"
 #include "mooring/options.h"
 #include "mooring/store.h"
+#include "src/base/operation_watch.h"
 #include "src/engine/engine.h"
+#include "src/engine/space_gate.h"
 #include "src/store/commit_queue.h"
 #include "src/store/reader_gate.h"
+#include "src/store/volume_monitor.h"
 #include "src/volume/volume.h"
 
 namespace mooring::internal {
@@ -49,15 +52,21 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
  private:
   explicit StoreCore(const Options& options);
   absl::Status Start();
+  absl::Status AcquireVolume();
   absl::Status OpenEngine();
+  void StartMonitor();
   void Report(Progress::Phase phase, int64_t done = 0, int64_t total = 0);
   void OnFailure(const absl::Status& reason);
+  void OnFailureOfVolume(const absl::Status& reason);
+  void OnSpaceChanged(const absl::Status& refusal);
   void RunClose();
   engine::TablePtr FindTable(std::string_view name) const;
 
   const Options options_;
   const uint64_t tag_;
   const std::shared_ptr<HealthMonitor> monitor_;
+  const std::shared_ptr<OperationWatch> watch_ = std::make_shared<OperationWatch>();
+  const std::shared_ptr<engine::SpaceGate> space_gate_ = std::make_shared<engine::SpaceGate>();
   std::string id_;      // Constant once open, as is
   uint64_t epoch_ = 0;  // this.
   mutable ReaderGate gate_;
@@ -66,9 +75,12 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   std::unique_ptr<volume::Volume> volume_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<CommitQueue> queue_;
+  std::unique_ptr<VolumeMonitor> volume_monitor_;
 
   mutable absl::Mutex close_mutex_;
   uint64_t last_sequence_ ABSL_GUARDED_BY(close_mutex_) = 0;  // Once the engine is gone.
+  CommitQueue* stoppable_queue_ ABSL_GUARDED_BY(close_mutex_) = nullptr;  // Once serving.
+  absl::Status early_failure_ ABSL_GUARDED_BY(close_mutex_);              // Before that.
   bool closing_ ABSL_GUARDED_BY(close_mutex_) = false;
   // All is done but what readers hold up.
   bool left_to_readers_ ABSL_GUARDED_BY(close_mutex_) = false;
