@@ -26,7 +26,7 @@ install(FILES "${PROJECT_BINARY_DIR}/package/mooring-config.cmake"
 
 # A static library passes what it uses on to everybody who links it, with or without `--static`.
 set(mooring_pc_public "absl_status absl_statusor absl_strings absl_time")
-set(mooring_pc_private "absl_flat_hash_map absl_synchronization rocksdb")
+set(mooring_pc_private "absl_flat_hash_map absl_synchronization rocksdb protobuf-lite libzstd")
 if(NOT BUILD_SHARED_LIBS)
   string(APPEND mooring_pc_public " ${mooring_pc_private}")
   set(mooring_pc_private "")

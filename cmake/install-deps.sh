@@ -11,7 +11,8 @@
 # Needs root or sudo only where something is missing.
 set -euo pipefail
 
-packages=(g++ cmake ninja-build pkg-config librocksdb-dev libabsl-dev libgtest-dev libgmock-dev
+packages=(g++ cmake ninja-build pkg-config librocksdb-dev libabsl-dev libprotobuf-dev
+          protobuf-compiler libzstd-dev libgtest-dev libgmock-dev
           libbenchmark-dev libcpp-httplib-dev)
 demo=(e2fsprogs mount util-linux)
 bench=(libleveldb-dev liblmdb-dev libsqlite3-dev)

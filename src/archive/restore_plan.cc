@@ -1,0 +1,242 @@
+#include "src/archive/restore_plan.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "mooring/status_macros.h"
+#include "src/base/status.h"
+
+namespace mooring::archive {
+namespace {
+
+// What COLLECT entries have named.
+class Collected {
+ public:
+  explicit Collected(const std::vector<JournalItem>& journal) {
+    for (const JournalItem& item : journal) {
+      const auto* collect = item.entry ? item.entry->As<CollectEntry>() : nullptr;
+      if (collect == nullptr) continue;
+      slots_.insert(slots_.end(), collect->slots.begin(), collect->slots.end());
+      files_.insert(collect->files.begin(), collect->files.end());
+    }
+  }
+
+  bool Slot(uint64_t slot) const {
+    return std::any_of(slots_.begin(), slots_.end(), [slot](const SlotRange& range) {
+      return range.first <= slot && slot <= range.last;
+    });
+  }
+  bool AnyFileOf(const CheckpointEntry& checkpoint) const {
+    return std::any_of(checkpoint.files.begin(), checkpoint.files.end(),
+                       [&](const ArchivedFile& file) { return files_.count(file.name) != 0; });
+  }
+
+ private:
+  std::vector<SlotRange> slots_;
+  std::set<std::string> files_;
+};
+
+// Follows the log from one checkpoint to the target.
+class Replay {
+ public:
+  Replay(EntryPtr checkpoint, const RestoreTarget& target)
+      : base_(*checkpoint->As<CheckpointEntry>()), target_(target) {
+    plan_.checkpoint = std::move(checkpoint);
+    plan_.state = {base_.history, base_.max_sequence};
+    plan_.last_time_us = base_.max_time_us;
+  }
+
+  absl::StatusOr<RestorePlan> Run(const std::vector<JournalItem>& items) {
+    uint64_t expected = base_.replay_from;
+    for (const JournalItem& item : items) {
+      if (item.slot < base_.replay_from) continue;
+      if (item.slot != expected) return Missing(expected);
+      expected = item.slot + 1;
+      if (!item.entry) {
+        Doubt(item);
+        continue;
+      }
+      if (const auto* claim = item.entry->As<ClaimEntry>()) {
+        MOORING_RETURN_IF_ERROR(Follow(item.slot, *claim));
+      } else if (item.entry->As<LogEntry>() != nullptr) {
+        MOORING_RETURN_IF_ERROR(Follow(item.entry));
+      }
+    }
+    if (target_.last_sequence != ~uint64_t{0} &&
+        plan_.state.last_sequence < target_.last_sequence) {
+      return absl::OutOfRangeError(absl::StrCat("the archive ends at sequence ",
+                                                plan_.state.last_sequence, " of this lineage; ",
+                                                target_.last_sequence, " is not in it"));
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  absl::Status Missing(uint64_t slot) const {
+    return absl::DataLossError(absl::StrCat(
+        "archive object ", SlotKey(slot), " is missing; the checkpoint in slot ",
+        plan_.checkpoint->slot, " needs all of the journal from slot ", base_.replay_from));
+  }
+
+  // A damaged entry was no log entry where the next one follows without a gap.
+  void Doubt(const JournalItem& item) {
+    plan_.notes.push_back(std::string(item.status.message()));
+    plan_.complete = false;
+  }
+
+  absl::Status Follow(uint64_t slot, const ClaimEntry& claim) {
+    if (!claim.continues_from) return absl::OkStatus();
+    const uint64_t end = *claim.continues_from;
+    if (end < base_.max_sequence) {
+      return absl::DataLossError(absl::StrCat("the checkpoint in slot ", plan_.checkpoint->slot,
+                                              " reaches sequence ", base_.max_sequence, ", beyond ",
+                                              end, ", from where the claim in slot ", slot,
+                                              " goes on"));
+    }
+    State& state = plan_.state;
+    state = {state.history.Until(end), std::min(state.last_sequence, end)};
+    while (!plan_.logs.empty() && plan_.logs.back().info().first_sequence > end) {
+      plan_.logs.pop_back();
+    }
+    if (!plan_.logs.empty()) {
+      plan_.logs.back().last_sequence = std::min(plan_.logs.back().last_sequence, end);
+    }
+    while (!plan_.log_slots.empty() && plan_.log_slots.back().second > end) {
+      plan_.log_slots.pop_back();
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Follow(const EntryPtr& entry) {
+    const LogEntry& log = *entry->As<LogEntry>();
+    size_t offset = 0;
+    for (size_t i = 0; i < log.segments.size(); ++i) {
+      MOORING_RETURN_IF_ERROR(Follow(entry, i, offset));
+      offset += log.segments[i].end - log.segments[i].begin;
+    }
+    plan_.log_slots.emplace_back(entry->slot, log.segments.back().last_sequence);
+    return absl::OkStatus();
+  }
+
+  absl::Status Follow(const EntryPtr& entry, size_t index, size_t offset) {
+    const Segment& segment = entry->As<LogEntry>()->segments[index];
+    State& state = plan_.state;
+    plan_.max_log = std::max(plan_.max_log, segment.log);
+    if (state.last_sequence >= target_.last_sequence) return absl::OkStatus();
+    if (segment.first_sequence > state.last_sequence + 1) {
+      return absl::DataLossError(absl::StrCat(
+          SlotKey(entry->slot), " of the archive follows sequence ", segment.first_sequence - 1,
+          ", but what comes before it ends at ", state.last_sequence));
+    }
+    MOORING_RETURN_IF_ERROR(CheckWriter(entry->slot, segment));
+    if (segment.log >= base_.min_log) MOORING_RETURN_IF_ERROR(Place(entry, index, offset));
+    if (segment.last_sequence > state.last_sequence) {
+      state.last_sequence = std::min(segment.last_sequence, target_.last_sequence);
+      plan_.last_time_us = segment.last_time_us;
+      plan_.complete = true;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckWriter(uint64_t slot, const Segment& segment) {
+    State& state = plan_.state;
+    const uint64_t known = std::min(segment.last_sequence, state.last_sequence);
+    const HistoryEntry* first = state.history.WriterOf(segment.first_sequence);
+    if (segment.first_sequence <= known) {
+      const HistoryEntry* last = state.history.WriterOf(known);
+      if (first == last && first != nullptr && first->incarnation == segment.incarnation) {
+        return absl::OkStatus();
+      }
+      return absl::DataLossError(absl::StrCat(SlotKey(slot), " of the archive has sequences ",
+                                              segment.first_sequence, " to ", segment.last_sequence,
+                                              " of incarnation ", segment.incarnation,
+                                              ", which another one wrote"));
+    }
+    if (first != nullptr && first->incarnation == segment.incarnation) return absl::OkStatus();
+    const absl::Status added =
+        state.history.Append({segment.incarnation, segment.epoch, segment.first_sequence});
+    if (added.ok()) return added;
+    return absl::DataLossError(absl::StrCat(
+        SlotKey(slot), " of the archive does not continue what is before it: ", added.message()));
+  }
+
+  // The bytes of each log must be there from its beginning on, and the logs in their order.
+  absl::Status Place(const EntryPtr& entry, size_t index, size_t offset) {
+    const Segment& segment = entry->As<LogEntry>()->segments[index];
+    const Segment* before = plan_.logs.empty() ? nullptr : &plan_.logs.back().info();
+    const bool same =
+        before != nullptr && before->log == segment.log && before->generation == segment.generation;
+    const bool next = before == nullptr || before->log < segment.log;
+    if (same ? segment.begin != before->end : !next || segment.begin != 0) {
+      return absl::DataLossError(absl::StrCat(SlotKey(entry->slot), " of the archive has log ",
+                                              segment.log, " from byte ", segment.begin,
+                                              " on; what comes before it is missing"));
+    }
+    plan_.logs.push_back(
+        {entry, index, offset, std::min(segment.last_sequence, target_.last_sequence)});
+    return absl::OkStatus();
+  }
+
+  const CheckpointEntry& base_;
+  const RestoreTarget& target_;
+  RestorePlan plan_;
+};
+
+// The newest first.
+std::vector<EntryPtr> Checkpoints(const std::vector<JournalItem>& items,
+                                  const Collected& collected) {
+  std::vector<EntryPtr> checkpoints;
+  for (auto item = items.rbegin(); item != items.rend(); ++item) {
+    const auto* checkpoint = item->entry ? item->entry->As<CheckpointEntry>() : nullptr;
+    if (checkpoint == nullptr || collected.AnyFileOf(*checkpoint)) continue;
+    checkpoints.push_back(item->entry);
+  }
+  return checkpoints;
+}
+
+std::vector<JournalItem> Remaining(const std::vector<JournalItem>& journal,
+                                   const RestoreTarget& target, const Collected& collected) {
+  std::vector<JournalItem> items;
+  for (const JournalItem& item : journal) {
+    // A claim is never collected (A4), whatever anyone names.
+    const bool claim = item.entry && item.entry->As<ClaimEntry>() != nullptr;
+    if (item.slot <= target.last_slot && (claim || !collected.Slot(item.slot))) {
+      items.push_back(item);
+    }
+  }
+  return items;
+}
+
+}  // namespace
+
+absl::StatusOr<RestorePlan> PlanRestore(const std::vector<JournalItem>& journal,
+                                        const RestoreTarget& target) {
+  const Collected collected(journal);
+  const std::vector<JournalItem> items = Remaining(journal, target, collected);
+  std::optional<absl::Status> first_error;
+  std::vector<std::string> notes;
+  uint64_t passed_over = 0;
+  for (const EntryPtr& entry : Checkpoints(items, collected)) {
+    const auto& checkpoint = *entry->As<CheckpointEntry>();
+    if (checkpoint.max_sequence > target.last_sequence) continue;
+    absl::StatusOr<RestorePlan> plan = Replay(entry, target).Run(items);
+    if (plan.ok()) {
+      if (passed_over > plan->state.last_sequence) plan->complete = false;
+      plan->notes.insert(plan->notes.begin(), notes.begin(), notes.end());
+      return plan;
+    }
+    notes.push_back(absl::StrCat("the checkpoint in slot ", entry->slot,
+                                 " cannot be used: ", plan.status().message()));
+    passed_over = std::max(passed_over, checkpoint.max_sequence);
+    if (!first_error) first_error = plan.status();
+  }
+  if (first_error) return *first_error;
+  for (const JournalItem& item : items) {
+    if (!item.entry) return item.status;
+  }
+  return absl::NotFoundError("the archive has no checkpoint");
+}
+
+}  // namespace mooring::archive
