@@ -1,10 +1,10 @@
 // What the lifecycle and termination tests run as another process. It answers in lines on standard
 // output, and never outlives its alarm.
 
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -21,11 +21,13 @@ namespace {
 
 void Say(const std::string& line) { std::cout << line << std::endl; }
 
-// Returns at the end of standard input. By read() itself: the thread sanitizer holds a signal back
-// from a thread that waits within the C library.
+// Returns at the end of standard input. It looks now and then, for the thread sanitizer holds a
+// signal back for as long as its thread is in a read().
 void AwaitEndOfInput() {
   char byte;
-  for (ssize_t got = 1; got == 1 || (got < 0 && errno == EINTR);) got = ::read(0, &byte, 1);
+  do {
+    for (pollfd input = {STDIN_FILENO, POLLIN, 0}; ::poll(&input, 1, 0) <= 0;) ::usleep(2000);
+  } while (::read(STDIN_FILENO, &byte, 1) > 0);
 }
 
 // Owns the volume until its input ends.
