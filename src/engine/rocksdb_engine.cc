@@ -202,6 +202,7 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
                            wal::LogFileSystem::Open(log));
   std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(file_system)));
   MOORING_RETURN_IF_ERROR(engine->OpenDatabase());
+  engine->file_system_->BeginSpares();
   return std::unique_ptr<Engine>(std::move(engine));
 }
 

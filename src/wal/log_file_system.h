@@ -56,6 +56,10 @@ class LogFileSystem : public rocksdb::FileSystemWrapper {
   // UNAVAILABLE, RESOURCE_EXHAUSTED   the volume failed or is full.
   static absl::StatusOr<std::shared_ptr<LogFileSystem>> Open(const LogOptions& options);
 
+  // To be called when the database is open: spare log files are made from then on, so that the
+  // opening does not compete with them for the disk.
+  void BeginSpares() { logs_->pool()->Begin(); }
+
   // For DBOptions::wal_filter (W5). Lives as long as this.
   rocksdb::WalFilter* wal_filter() { return &filter_; }
   // DATA_LOSS where the last replay found a gap: better than what RocksDB says then.

@@ -54,6 +54,12 @@ SparePool::~SparePool() {
   if (thread_.joinable()) thread_.join();
 }
 
+void SparePool::Begin() {
+  absl::MutexLock lock(&mutex_);
+  begun_ = true;
+  changed_.Signal();
+}
+
 void SparePool::Adopt(const std::vector<std::string>& names) {
   absl::MutexLock lock(&mutex_);
   for (const std::string& name : names) {
@@ -127,7 +133,9 @@ void SparePool::Run() {
   }
 }
 
-bool SparePool::ShouldMake() const { return ready_.size() + offered_.size() < wanted_; }
+bool SparePool::ShouldMake() const {
+  return (begun_ || inline_) && ready_.size() + offered_.size() < wanted_;
+}
 
 void SparePool::MakeOne() {
   mutex_.Unlock();

@@ -37,6 +37,9 @@ class SparePool {
             const std::vector<std::string>& names);
   ~SparePool();
 
+  // From now on spares are made. Until then the disk is left to whoever opens the store.
+  void Begin();
+
   // The next spare, if one is ready. Never waits for one.
   std::optional<Spare> Take();
 
@@ -79,6 +82,7 @@ class SparePool {
 
   absl::Mutex mutex_;
   absl::CondVar changed_ ABSL_GUARDED_BY(mutex_);
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t next_name_ ABSL_GUARDED_BY(mutex_) = 1;
   std::deque<Spare> ready_ ABSL_GUARDED_BY(mutex_);

@@ -70,7 +70,10 @@ class LogDb {
         rocksdb::DB::Open(TestDbOptions(db->fs_.get(), db->env_.get()), options.directory, families,
                           &db->families_, &raw);
     db->db_.reset(raw);
-    if (opened.ok()) return db;
+    if (opened.ok()) {
+      db->fs_->BeginSpares();
+      return db;
+    }
     if (absl::Status gap = db->fs_->replay_status(); !gap.ok()) return gap;
     return absl::UnavailableError(opened.ToString());
   }
