@@ -82,6 +82,7 @@ absl::Status JournalProtocol::BeginOwning(Found found) {
   MOORING_RETURN_IF_ERROR(Expect(Phase::kClaimed, "be written"));
   restorable_ = std::move(found.restorable);
   logs_ = std::move(found.logs);
+  min_log_ = found.min_log;
   for (const ArchivedFile& file : found.files) FileIsDurable(file);
   phase_ = Phase::kOwning;
   return absl::OkStatus();
@@ -132,6 +133,11 @@ absl::Status JournalProtocol::Check(const LogEntry& log, State* after) const {
       return absl::FailedPreconditionError(
           absl::StrCat("sequence ", segment.last_sequence,
                        " cannot be shipped: the volume is synced up to ", synced_));
+    }
+    if (rules_.chain_is_unbroken && segment.log < min_log_) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("log ", segment.log, " cannot be shipped: a restore replays logs from ",
+                       min_log_, " on only"));
     }
     const HistoryEntry* writer = after->history.WriterOf(segment.first_sequence);
     if (writer == nullptr || writer->incarnation != segment.incarnation) {
@@ -316,6 +322,7 @@ void JournalProtocol::EntryStands() {
     logs_.emplace_back(next_slot_, log->segments.back().last_sequence);
   }
   if (const auto* checkpoint = entry_.As<CheckpointEntry>()) {
+    min_log_ = std::max(min_log_, checkpoint->min_log);
     // A later checkpoint of this owner never reaches less far.
     const auto needed = [&](const auto& log) { return log.second > checkpoint->max_sequence; };
     logs_.erase(logs_.begin(), std::find_if(logs_.begin(), logs_.end(), needed));
@@ -363,9 +370,9 @@ absl::Status JournalProtocol::ReplaceResend(Body body) {
 std::string JournalProtocol::Fingerprint() const {
   std::vector<std::string> files(durable_files_.begin(), durable_files_.end());
   std::sort(files.begin(), files.end());
-  std::string out = absl::StrCat(incarnation_, " ", static_cast<int>(phase_), " ",
-                                 static_cast<int>(step_), " ", head_, " ", next_slot_, " ",
-                                 claim_slot_, " ", resent_, " ", synced_, " ", hint_);
+  std::string out = absl::StrCat(
+      incarnation_, " ", static_cast<int>(phase_), " ", static_cast<int>(step_), " ", head_, " ",
+      next_slot_, " ", claim_slot_, " ", resent_, " ", synced_, " ", hint_, " ", min_log_);
   for (const auto& [slot, sequence] : logs_) absl::StrAppend(&out, " L", slot, ",", sequence);
   for (const std::string& file : files) absl::StrAppend(&out, " F", file);
   if (restorable_) {

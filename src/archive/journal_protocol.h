@@ -106,6 +106,7 @@ class JournalProtocol {
     std::optional<State> restorable;
     // The log entries that a checkpoint would still need: slot and last sequence, ascending.
     std::vector<std::pair<uint64_t, uint64_t>> logs;
+    uint64_t min_log = 0;  // Of the checkpoint that leads there.
     // The files that kept checkpoints name.
     std::vector<ArchivedFile> files;
   };
@@ -206,6 +207,7 @@ class JournalProtocol {
 
   std::optional<State> restorable_;
   std::vector<std::pair<uint64_t, uint64_t>> logs_;
+  uint64_t min_log_ = 0;  // Checkpoints replay no older log.
   absl::flat_hash_set<std::string> durable_files_;
   uint64_t synced_ = 0;
 };

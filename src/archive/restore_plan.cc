@@ -46,6 +46,7 @@ class Replay {
     plan_.checkpoint = std::move(checkpoint);
     plan_.state = {base_.history, base_.max_sequence};
     plan_.last_time_us = base_.max_time_us;
+    plan_.min_log = plan_.max_log = base_.min_log;
   }
 
   absl::StatusOr<RestorePlan> Run(const std::vector<JournalItem>& items) {
@@ -131,7 +132,14 @@ class Replay {
           ", but what comes before it ends at ", state.last_sequence));
     }
     MOORING_RETURN_IF_ERROR(CheckWriter(entry->slot, segment));
-    if (segment.log >= base_.min_log) MOORING_RETURN_IF_ERROR(Place(entry, index, offset));
+    if (segment.log >= base_.min_log) {
+      MOORING_RETURN_IF_ERROR(Place(entry, index, offset));
+    } else if (segment.last_sequence > state.last_sequence) {
+      return absl::DataLossError(
+          absl::StrCat(SlotKey(entry->slot), " of the archive has sequence ", segment.last_sequence,
+                       " in log ", segment.log, ", but the checkpoint in slot ",
+                       plan_.checkpoint->slot, " replays logs from ", base_.min_log, " on only"));
+    }
     if (segment.last_sequence > state.last_sequence) {
       state.last_sequence = std::min(segment.last_sequence, target_.last_sequence);
       plan_.last_time_us = segment.last_time_us;

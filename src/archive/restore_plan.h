@@ -41,7 +41,8 @@ struct RestorePlan {
   std::vector<LogPiece> logs;  // In the order of replay.
   State state;                 // What they give.
   int64_t last_time_us = 0;    // The commit time of the state's last sequence.
-  uint64_t max_log = 0;        // The largest number of a log in the journal, to begin beyond.
+  uint64_t min_log = 0;        // What the checkpoint replays from, as in it.
+  uint64_t max_log = 0;        // New logs have larger numbers than this.
   // Log entries that a new checkpoint would need besides: slot and last sequence, ascending.
   std::vector<std::pair<uint64_t, uint64_t>> log_slots;
   // False where something of the lineage is damaged and what it held beyond `state` is not known.

@@ -1,0 +1,79 @@
+#include "src/archive/journal.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "src/objectstore/directory_store.h"
+#include "tests/archive/entries.h"
+#include "tests/testing/status_matchers.h"
+#include "tests/testing/temp_directory.h"
+
+namespace mooring::archive {
+namespace {
+
+using ::mooring::testing::StatusIs;
+using Phase = JournalProtocol::Phase;
+
+// The protocol over a directory.
+class JournalTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(store_, objectstore::DirectoryStore::Open(directory_.path()));
+  }
+  JournalProtocol Owner(int incarnation) {
+    JournalProtocol protocol(Id(0xa), Id(incarnation));
+    EXPECT_OK(protocol.FindHead());
+    EXPECT_OK(Drive(protocol, *store_));
+    EXPECT_OK(protocol.Claim(Claim(protocol.next_slot(), incarnation), Nonce(), 0));
+    EXPECT_OK(Drive(protocol, *store_));
+    EXPECT_OK(protocol.BeginOwning({State(), {}, 0, {}}));
+    protocol.SetSynced(100);
+    return protocol;
+  }
+  void Append(JournalProtocol& protocol, JournalProtocol::Body body) {
+    ASSERT_OK(protocol.Append(std::move(body), Nonce(), 0));
+    ASSERT_OK(Drive(protocol, *store_));
+  }
+  std::string Nonce() { return Id(0x5000 + ++nonces_); }
+
+  mooring::testing::TempDirectory directory_;
+  std::unique_ptr<objectstore::ObjectStore> store_;
+  int nonces_ = 0;
+};
+
+TEST_F(JournalTest, AnOwnerWritesWhatAReaderFinds) {
+  JournalProtocol owner = Owner(1);
+  Append(owner, Log({MakeSegment(1, 1, 4)}));
+  ASSERT_OK(WriteHint(*store_, 2));
+  ASSERT_OK_AND_ASSIGN(const std::vector<JournalItem> items, ReadJournal(*store_, 1));
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_EQ(KindOf(*items[1].entry), "LOG");
+  JournalProtocol next = Owner(2);
+  EXPECT_EQ(next.head(), 3u);
+}
+
+TEST_F(JournalTest, TheOlderOwnerIsFenced) {
+  JournalProtocol older = Owner(1);
+  Owner(2);
+  Append(older, Log({MakeSegment(1, 1, 4)}));
+  EXPECT_EQ(older.phase(), Phase::kFenced);
+}
+
+TEST_F(JournalTest, ADamagedEntryComesWithItsStatus) {
+  Owner(1);
+  ASSERT_OK(store_->Put(SlotKey(2), "garbage"));
+  ASSERT_OK_AND_ASSIGN(const std::vector<JournalItem> items, ReadJournal(*store_, 2));
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(items[0].entry, nullptr);
+  EXPECT_THAT(items[0].status, StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST_F(JournalTest, AnErrorThatStaysIsHandedOnAndTheOperationStaysUnderWay) {
+  JournalProtocol owner = Owner(1);
+  ASSERT_OK(owner.Append(CloseEntry(), Nonce(), 0));
+  store_->Cancel();
+  EXPECT_THAT(Drive(owner, *store_), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_EQ(owner.phase(), Phase::kAppending);
+}
+
+}  // namespace
+}  // namespace mooring::archive

@@ -1,0 +1,165 @@
+#include "src/archive/restore_plan.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/archive/entries.h"
+#include "tests/testing/status_matchers.h"
+
+namespace mooring::archive {
+namespace {
+
+using ::mooring::testing::StatusIs;
+using ::testing::HasSubstr;
+
+class RestorePlanTest : public ::testing::Test {
+ protected:
+  template <typename Body>
+  void Append(Body body) {
+    const uint64_t slot = journal_.empty() ? 1 : journal_.back().slot + 1;
+    journal_.push_back({slot, std::make_shared<const Entry>(MakeEntry(slot, 1, body)), {}});
+  }
+  void Damage(uint64_t slot) {
+    journal_[slot - 1].entry = nullptr;
+    journal_[slot - 1].status = absl::DataLossError("slot " + std::to_string(slot) + " is damaged");
+  }
+
+  // 1 CLAIM, 2 empty CHECKPOINT, 3 and 4 LOG up to sequence 6.
+  void SetUp() override {
+    Append(Claim(1, 1));
+    Append(Checkpoint(2, 0, {}));
+    Append(Log({MakeSegment(1, 1, 4)}));
+    Append(Log({MakeSegment(1, 5, 6)}));
+  }
+  std::vector<JournalItem> journal_;
+};
+
+TEST_F(RestorePlanTest, TakesTheCheckpointAndAllLogsAfterIt) {
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.checkpoint->slot, 2u);
+  ASSERT_EQ(plan.logs.size(), 2u);
+  EXPECT_EQ(plan.state.last_sequence, 6u);
+  EXPECT_EQ(plan.state.history, MakeHistory({{1, 1}}));
+  EXPECT_EQ(plan.last_time_us, 1006);
+  EXPECT_EQ(plan.max_log, 11u);
+  EXPECT_TRUE(plan.complete);
+}
+
+// A7. The checkpoint was captured at sequence 4, and shipped after the log went on.
+TEST_F(RestorePlanTest, ReplaysWhatWasShippedBeforeTheCheckpointsSlot) {
+  Append(Checkpoint(4, 4, MakeHistory({{1, 1}}), 12));
+  Segment next = MakeSegment(1, 5, 6, 5);
+  next.log = 12;
+  journal_[3].entry = std::make_shared<const Entry>(MakeEntry(4, 1, Log({next})));
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.checkpoint->slot, 5u);
+  ASSERT_EQ(plan.logs.size(), 1u);
+  EXPECT_EQ(plan.logs[0].entry->slot, 4u);
+  EXPECT_EQ(plan.state.last_sequence, 6u);
+}
+
+TEST_F(RestorePlanTest, StopsAtTheTarget) {
+  RestoreTarget target;
+  target.last_sequence = 3;
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_, target));
+  ASSERT_EQ(plan.logs.size(), 1u);
+  EXPECT_EQ(plan.logs[0].last_sequence, 3u);
+  EXPECT_EQ(plan.state.last_sequence, 3u);
+  target.last_sequence = 7;
+  EXPECT_THAT(PlanRestore(journal_, target),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("ends at sequence 6")));
+}
+
+TEST_F(RestorePlanTest, ATargetBelowTheNewestCheckpointUsesAnOlderOne) {
+  Append(Checkpoint(5, 6, MakeHistory({{1, 1}}), 12));
+  RestoreTarget target;
+  target.last_sequence = 5;
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_, target));
+  EXPECT_EQ(plan.checkpoint->slot, 2u);
+  EXPECT_EQ(plan.state.last_sequence, 5u);
+}
+
+TEST_F(RestorePlanTest, ATakeoverSeesWhatStandsBelowItsClaim) {
+  RestoreTarget target;
+  target.last_slot = 3;
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_, target));
+  EXPECT_EQ(plan.state.last_sequence, 4u);
+}
+
+TEST_F(RestorePlanTest, LogsOfSeveralIncarnationsBecomeAHistory) {
+  Append(Claim(5, 2, 6));
+  Append(Log({MakeSegment(2, 7, 9, 7)}));
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.state.history, MakeHistory({{1, 1}, {2, 7}}));
+}
+
+TEST_F(RestorePlanTest, AMissingSlotIsNamed) {
+  journal_.erase(journal_.begin() + 2);
+  EXPECT_THAT(PlanRestore(journal_),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("00000000000000000003 is missing")));
+}
+
+TEST_F(RestorePlanTest, AGapBetweenLogsIsNamed) {
+  Append(Log({MakeSegment(1, 8, 9)}));
+  EXPECT_THAT(PlanRestore(journal_),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("what comes before it ends at 6")));
+}
+
+TEST_F(RestorePlanTest, WhatACollectNamesIsGone) {
+  Append(Checkpoint(5, 6, MakeHistory({{1, 1}}), 12));
+  CollectEntry collect;
+  collect.slots = {{2, 4}};
+  Append(collect);
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.checkpoint->slot, 5u);
+  RestoreTarget target;
+  target.last_sequence = 5;
+  EXPECT_THAT(PlanRestore(journal_, target), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(RestorePlanTest, ADamagedCheckpointCostsNothingWhereTheLogIsWhole) {
+  Append(Checkpoint(5, 6, MakeHistory({{1, 1}}), 12));
+  Append(Log({MakeSegment(1, 7, 8)}));
+  Damage(5);
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.checkpoint->slot, 2u);
+  EXPECT_EQ(plan.state.last_sequence, 8u);
+  EXPECT_TRUE(plan.complete);
+  EXPECT_EQ(plan.notes.size(), 1u);
+}
+
+TEST_F(RestorePlanTest, ADamagedLastEntryMakesThePlanSayThatSomethingMayBeMissing) {
+  Damage(4);
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.state.last_sequence, 4u);
+  EXPECT_FALSE(plan.complete);
+}
+
+TEST_F(RestorePlanTest, ADamagedLogInBetweenIsNoState) {
+  Damage(3);
+  EXPECT_THAT(PlanRestore(journal_), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+// A11. What came after the fork is left behind, and stays reachable by its slots.
+TEST_F(RestorePlanTest, AClaimThatGoesBackLeavesTheRestBehind) {
+  Append(Checkpoint(5, 6, MakeHistory({{1, 1}}), 12));
+  ClaimEntry claim = Claim(6, 2, 6);
+  claim.continues_from = 4;
+  Append(claim);
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.checkpoint->slot, 2u);
+  EXPECT_EQ(plan.state.last_sequence, 4u);
+  EXPECT_EQ(plan.logs.size(), 1u);
+  RestoreTarget before;
+  before.last_slot = 5;
+  ASSERT_OK_AND_ASSIGN(const RestorePlan left, PlanRestore(journal_, before));
+  EXPECT_EQ(left.state.last_sequence, 6u);
+}
+
+TEST_F(RestorePlanTest, NothingWasEverArchived) {
+  journal_.resize(1);
+  EXPECT_THAT(PlanRestore(journal_), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(PlanRestore({}), StatusIs(absl::StatusCode::kNotFound));
+}
+
+}  // namespace
+}  // namespace mooring::archive
