@@ -12,7 +12,7 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-// By hand: MOORING_EXPLORER_DEPTH=2 allows one more of everything, and no limit on states.
+// By hand: MOORING_EXPLORER_DEPTH=1 allows one more of everything, 2 two more.
 int Depth() {
   const char* depth = std::getenv("MOORING_EXPLORER_DEPTH");
   return depth == nullptr ? 0 : std::atoi(depth);
@@ -23,7 +23,7 @@ Scenario Deeper(Scenario scenario) {
                       &scenario.checkpoints, &scenario.collections, &scenario.commits}) {
     *budget += Depth();
   }
-  if (Depth() > 0) scenario.max_states = 100'000'000;
+  if (Depth() > 0) scenario.max_states = 20'000'000;
   return scenario;
 }
 
