@@ -16,8 +16,9 @@ namespace mooring::engine {
 //   stopping  The write fails at once: closing must not hang. What it would have written to sorted
 //             files is in the log.
 //
-// A compaction never waits: it would hold the space that it waits for. It is given up, what it
-// wrote is deleted, and it is tried again later.
+// A compaction does not wait for room for its files: it would hold the space that it waits for. It
+// is given up, what it wrote is deleted, and it is tried again later. Once they are written,
+// installing them waits as any other write does.
 //
 // Thread-safe.
 class SpaceGate {

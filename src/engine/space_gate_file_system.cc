@@ -47,7 +47,6 @@ template <typename Call>
 IOStatus MakeWithRoom(SpaceGate* gate, Call call) {
   IOStatus status = call();
   if (!IsOutOfSpace(status)) return status;
-  if (compaction.under_way) return GiveUpCompaction();
   const SpaceGate::Blocked blocked(gate);
   while (IsOutOfSpace(status)) {
     if (!gate->AwaitRetry()) return PlainError(status);
@@ -75,17 +74,27 @@ bool IsOfRocksDb(std::string_view path) {
   return false;
 }
 
+// Whether a compaction of this thread can be given up by a call on `path` that fails: while it
+// writes its files, but not while it installs them. RocksDB stops writing for good after a MANIFEST
+// that failed.
+bool IsGivenUpFor(std::string_view path) { return compaction.under_way && EndsWith(path, ".sst"); }
+
 class GatedWritableFile : public rocksdb::FSWritableFileOwnerWrapper {
  public:
   GatedWritableFile(std::unique_ptr<rocksdb::FSWritableFile> file, const std::string& path,
                     std::shared_ptr<SpaceGate> gate)
       : FSWritableFileOwnerWrapper(std::move(file)),
+        path_(path),
         of_rocksdb_(IsOfRocksDb(path)),
         gate_(std::move(gate)) {}
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
-    if (compaction.under_way && gate_->scarce()) return GiveUpCompaction();
     const auto append = [&] { return AppendOnce(data, options, debug); };
+    if (IsGivenUpFor(path_)) {
+      if (gate_->scarce()) return GiveUpCompaction();
+      const IOStatus status = append();
+      return IsOutOfSpace(status) ? GiveUpCompaction() : status;
+    }
     if (!of_rocksdb_ && data.size() > SpaceGateFileSystem::kAlwaysWaitsBytes) return append();
     return MakeWithRoom(gate_.get(), append);
   }
@@ -141,6 +150,7 @@ class GatedWritableFile : public rocksdb::FSWritableFileOwnerWrapper {
     return status;
   }
 
+  const std::string path_;
   const bool of_rocksdb_;
   const std::shared_ptr<SpaceGate> gate_;
   uint64_t end_ = 0;
@@ -189,11 +199,13 @@ class SpaceGateListener : public rocksdb::EventListener {
 IOStatus SpaceGateFileSystem::NewWritableFile(const std::string& path, const FileOptions& options,
                                               std::unique_ptr<rocksdb::FSWritableFile>* file,
                                               Debug* debug) {
-  IOStatus status = MakeWithRoom(
-      gate_.get(), [&] { return target_->NewWritableFile(path, options, file, debug); });
+  const bool given_up = IsGivenUpFor(path);
+  const auto make = [&] { return target_->NewWritableFile(path, options, file, debug); };
+  const IOStatus status = given_up ? make() : MakeWithRoom(gate_.get(), make);
+  if (given_up && IsOutOfSpace(status)) return GiveUpCompaction();
   if (!status.ok()) return status;
   *file = std::make_unique<GatedWritableFile>(std::move(*file), path, gate_);
-  if (compaction.under_way && EndsWith(path, ".sst")) compaction.files.emplace_back(target_, path);
+  if (given_up) compaction.files.emplace_back(target_, path);
   return status;
 }
 

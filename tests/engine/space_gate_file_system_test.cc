@@ -153,5 +153,48 @@ TEST_F(SpaceGateFileSystemTest, CompactionIsGivenUpAndLeavesNothing) {
   EXPECT_EQ(value, std::string(4 << 10, 'd'));
 }
 
+// RocksDB, on a gate whose volume becomes scarce when a compaction has written its files and only
+// has to install them.
+class ScarceAfterCompaction : public rocksdb::EventListener {
+ public:
+  explicit ScarceAfterCompaction(std::shared_ptr<SpaceGate> gate) : gate_(std::move(gate)) {}
+  void OnTableFileCreated(const rocksdb::TableFileCreationInfo& info) override {
+    if (info.reason == rocksdb::TableFileCreationReason::kCompaction) gate_->SetScarce(true);
+  }
+
+ private:
+  const std::shared_ptr<SpaceGate> gate_;
+};
+
+// A MANIFEST that was refused makes RocksDB's next flush fail for good.
+TEST_F(SpaceGateFileSystemTest, WhatACompactionInstallsIsNotGivenUp) {
+  gate_->BeginServing();
+  auto files = std::make_shared<SpaceGateFileSystem>(faults_, gate_);
+  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(files);
+  rocksdb::Options options;
+  options.env = env.get();
+  options.create_if_missing = true;
+  options.atomic_flush = true;
+  options.disable_auto_compactions = true;
+  options.listeners.push_back(NewSpaceGateListener());
+  options.listeners.push_back(std::make_shared<ScarceAfterCompaction>(gate_));
+  rocksdb::DB* opened = nullptr;
+  ASSERT_TRUE(rocksdb::DB::Open(options, "/d/db", &opened).ok());
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  for (int file = 0; file < 2; ++file) {
+    ASSERT_TRUE(db->Put({}, "key", std::string(4 << 10, static_cast<char>('a' + file))).ok());
+    ASSERT_TRUE(db->Flush({}).ok());
+  }
+  // That there is no room for the MANIFEST is waited for, as in a flush.
+  faults_->faults().Add({testing::kWriteCall, "MANIFEST", 1, false, ENOSPC, false, false});
+  const rocksdb::Status compacted = db->CompactRange({}, nullptr, nullptr);
+  EXPECT_TRUE(compacted.ok()) << compacted.ToString();
+  gate_->SetScarce(false);
+  ASSERT_TRUE(db->Put({}, "more", "value").ok());
+  const rocksdb::Status flushed = db->Flush({});
+  EXPECT_TRUE(flushed.ok()) << flushed.ToString();
+  EXPECT_TRUE(db->Put({}, "more", "value").ok());
+}
+
 }  // namespace
 }  // namespace mooring::engine
