@@ -207,12 +207,9 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
 }
 
 absl::Status RocksDbEngine::OpenDatabase() {
-  const auto failed = [this](const absl::Status& reason) {
-    failed_ = true;
-    if (options_.failed) options_.failed(reason);
-  };
-  rocksdb::DBOptions db_options =
-      MakeDbOptions(options_, env_.get(), std::make_shared<ErrorListener>(failed));
+  rocksdb::DBOptions db_options = MakeDbOptions(
+      options_, env_.get(),
+      std::make_shared<ErrorListener>([this](const absl::Status& reason) { Fail(reason); }));
   db_options.listeners.push_back(NewSpaceGateListener());
   db_options.wal_filter = file_system_->wal_filter();
   if (options_.progress) {
@@ -252,18 +249,31 @@ std::shared_ptr<RocksDbTable> RocksDbEngine::Adopt(
   return table;
 }
 
+// The MANIFEST may hold what failed: a commit to a table that it has dropped would be gone after
+// reopening. RocksDB takes this for no error of its own.
+absl::Status RocksDbEngine::AfterTableWork(const rocksdb::Status& status, std::string_view what) {
+  if (status.ok() || status.IsInvalidArgument() || status.IsNotSupported()) {
+    return FromRocksDb(status, what);  // Nothing was written.
+  }
+  const absl::Status failure =
+      absl::DataLossError(absl::StrCat(FromRocksDb(status, what).message(),
+                                       "; it is unknown whether it happened. Reopen the store"));
+  Fail(failure);
+  return failure;
+}
+
 absl::StatusOr<TablePtr> RocksDbEngine::CreateTable(std::string_view name) {
   rocksdb::ColumnFamilyHandle* handle = nullptr;
   const std::string column_family = absl::StrCat(ToAbsl(kTablePrefix), ToAbsl(name));
   MOORING_RETURN_IF_ERROR(
-      FromRocksDb(db_->CreateColumnFamily(table_options_, column_family, &handle),
-                  absl::StrCat("making table ", ToAbsl(name))));
+      AfterTableWork(db_->CreateColumnFamily(table_options_, column_family, &handle),
+                     absl::StrCat("making table ", ToAbsl(name))));
   return Adopt(name, std::unique_ptr<rocksdb::ColumnFamilyHandle>(handle));
 }
 
 absl::Status RocksDbEngine::DropTable(EngineTable& table) {
-  MOORING_RETURN_IF_ERROR(FromRocksDb(db_->DropColumnFamily(HandleOf(table)),
-                                      absl::StrCat("dropping table ", table.name())));
+  MOORING_RETURN_IF_ERROR(AfterTableWork(db_->DropColumnFamily(HandleOf(table)),
+                                         absl::StrCat("dropping table ", table.name())));
   table.MarkDropped();
   writable_.erase(table.id());
   absl::MutexLock lock(&tables_mutex_);
@@ -311,7 +321,15 @@ absl::Status RocksDbEngine::AddToGroup(const Commit& commit) {
   return FromRocksDb(added, "adding a commit to its group");
 }
 
+void RocksDbEngine::Fail(const absl::Status& reason) {
+  failed_ = true;
+  if (!told_.exchange(true) && options_.failed) options_.failed(reason);
+}
+
 absl::StatusOr<uint64_t> RocksDbEngine::WriteGroup(bool sync) {
+  if (failed_) {
+    return absl::UnavailableError("writing a group of commits: earlier work on the volume failed");
+  }
   rocksdb::WriteOptions options;
   options.sync = sync;
   const rocksdb::Status written = db_->Write(options, &group_);

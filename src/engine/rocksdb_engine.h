@@ -52,6 +52,8 @@ class RocksDbEngine : public Engine {
  private:
   RocksDbEngine(const EngineOptions& options, std::shared_ptr<wal::LogFileSystem> file_system);
   absl::Status OpenDatabase();
+  absl::Status AfterTableWork(const rocksdb::Status& status, std::string_view what);
+  void Fail(const absl::Status& reason);
   std::shared_ptr<RocksDbTable> Adopt(std::string_view name,
                                       std::unique_ptr<rocksdb::ColumnFamilyHandle> handle);
 
@@ -67,6 +69,7 @@ class RocksDbEngine : public Engine {
 
   // A write or background work has failed: RocksDB must not be asked to sync any more.
   std::atomic<bool> failed_{false};
+  std::atomic<bool> told_{false};
 
   // The group under way; of the one thread that makes it.
   rocksdb::WriteBatch group_;
