@@ -55,6 +55,12 @@ class Recoverer {
   }
 
   absl::Status LoadInventory() {
+    // W8. Each write of a slot relies on the other one.
+    if (!options_.test.no_sync_before_scan) {
+      const absl::Status synced =
+          SyncFile(fs_, absl::StrCat(options_.directory, "/", InventoryFile::kName));
+      if (!absl::IsNotFound(synced)) MOORING_RETURN_IF_ERROR(synced);
+    }
     absl::StatusOr<Inventory> loaded = InventoryFile::Load(fs_, options_.directory, store_id_);
     if (absl::IsNotFound(loaded.status())) {
       inventory().store_id = store_id_;

@@ -151,6 +151,36 @@ TEST_F(LogRulesTest, ClaimOfALaterFrameProvesLostBytes) {
   }
 }
 
+// W8. What a killed owner wrote into one slot is on the disk before the other is overwritten.
+TEST_F(LogRulesTest, InventoryOfAKilledOwnerSurvivesAPowerCutInTheNextWrite) {
+  options_.test.no_idle_witness = true;
+  Open();
+  // So many that a slot takes more than one sector, and can tear.
+  std::vector<std::unique_ptr<rocksdb::FSWritableFile>> logs;
+  for (uint64_t number = 5; number < 25; ++number) {
+    logs.push_back(NewLog(number));
+    ASSERT_TRUE(Append(logs.back().get(), "text").ok());
+    ASSERT_TRUE(logs.back()->Sync(kNone, nullptr).ok());
+  }
+  ASSERT_TRUE(fs_->DeleteFile("/db/000005.log", kNone, nullptr).ok());
+  files_->faults().Stall(mooring::testing::kSyncCall, "MOORING-LOGS");
+  std::thread killed([&] { NewLog(25); });
+  ASSERT_TRUE(files_->faults().AwaitStalledCall());
+  const auto left = files_->KillClone();
+  files_->faults().Clear();
+  killed.join();
+
+  files_ = left;
+  options_.base = left;
+  Open();
+  files_->faults().Stall(mooring::testing::kSyncCall, "MOORING-LOGS");
+  std::thread next([&] { NewLog(26); });
+  ASSERT_TRUE(files_->faults().AwaitStalledCall());
+  EXPECT_EQ(FalseAlarms(), 0);
+  files_->faults().Clear();
+  next.join();
+}
+
 // W6. The file of a deleted log is not used again while its writer has it.
 TEST_F(LogRulesTest, FileIsRecycledOnlyAfterItsLastClose) {
   for (const bool recycle_while_open : {false, true}) {
