@@ -13,6 +13,7 @@
 #include "src/base/steady_clock.h"
 #include "src/engine/open.h"
 #include "src/store/batch_access.h"
+#include "src/store/serial_log.h"
 #include "src/store/validation.h"
 
 namespace mooring::internal {
@@ -22,10 +23,15 @@ namespace {
 // An operation on the volume that has not answered for so long is a stall.
 constexpr absl::Duration kStallAge = absl::Seconds(1);
 
+Options WithSerialLog(Options options) {
+  options.log = OneAtATime(std::move(options.log));
+  return options;
+}
+
 }  // namespace
 
 StoreCore::StoreCore(const Options& options)
-    : options_(options),
+    : options_(WithSerialLog(options)),
       tag_(RandomUint64() | 1),
       monitor_(options.health_monitor != nullptr ? options.health_monitor
                                                  : std::make_shared<HealthMonitor>()) {}
