@@ -10,8 +10,19 @@ install(TARGETS mooring EXPORT mooring-targets
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
         RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/mooring" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-        FILES_MATCHING PATTERN "*.h")
+        FILES_MATCHING PATTERN "*.h" PATTERN "s3.h" EXCLUDE)
 install(EXPORT mooring-targets NAMESPACE mooring:: DESTINATION "${mooring_package_dir}")
+
+# The component `s3`: its dependencies are looked for only where a project asks for it.
+if(MOORING_WITH_S3)
+  install(TARGETS mooring_s3 EXPORT mooring-s3-targets
+          LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+          ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+          RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  install(FILES "${PROJECT_SOURCE_DIR}/include/mooring/s3.h"
+          DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/mooring")
+  install(EXPORT mooring-s3-targets NAMESPACE mooring:: DESTINATION "${mooring_package_dir}")
+endif()
 
 configure_package_config_file(
   "${PROJECT_SOURCE_DIR}/cmake/mooring-config.cmake.in"
@@ -36,3 +47,15 @@ string(REGEX REPLACE "/$" "" mooring_pc_prefix "${mooring_pc_prefix}")
 configure_file("${PROJECT_SOURCE_DIR}/cmake/mooring.pc.in"
                "${PROJECT_BINARY_DIR}/package/mooring.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/package/mooring.pc" DESTINATION "${mooring_pkgconfig_dir}")
+
+if(MOORING_WITH_S3)
+  set(mooring_pc_s3_private "libcurl libcrypto pugixml absl_str_format absl_strings absl_synchronization absl_time")
+  set(mooring_pc_s3_public "mooring")
+  if(NOT BUILD_SHARED_LIBS)
+    string(APPEND mooring_pc_s3_public " ${mooring_pc_s3_private}")
+    set(mooring_pc_s3_private "")
+  endif()
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/mooring-s3.pc.in"
+                 "${PROJECT_BINARY_DIR}/package/mooring-s3.pc" @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/package/mooring-s3.pc" DESTINATION "${mooring_pkgconfig_dir}")
+endif()

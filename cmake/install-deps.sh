@@ -1,29 +1,32 @@
 #!/usr/bin/env bash
 # Installs with apt what this machine (Debian 12 or later, or Ubuntu) lacks, and nothing else.
 #
-#   cmake/install-deps.sh [--demo] [--bench] [--ci]
+#   cmake/install-deps.sh [--demo] [--bench] [--servers] [--ci]
 #
-#   (none)    what building the library, its tests, examples and benchmarks needs
-#   --demo    also what examples/reschedule/run.sh uses to make and mount a volume
-#   --bench   also the databases that the benchmarks compare with
-#   --ci      all of these, and what .ci/run uses besides
+#   (none)     what building the library, its tests, examples and benchmarks needs
+#   --demo     also what examples/reschedule/run.sh uses to make and mount a volume
+#   --bench    also the databases that the benchmarks compare with
+#   --servers  also the S3 gateway that tests and the demo can run against
+#   --ci       all of these, and what .ci/run uses besides
 #
 # Needs root or sudo only where something is missing.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config librocksdb-dev libabsl-dev libprotobuf-dev
-          protobuf-compiler libzstd-dev libgtest-dev libgmock-dev
-          libbenchmark-dev libcpp-httplib-dev)
+          protobuf-compiler libzstd-dev libcurl4-openssl-dev libssl-dev libpugixml-dev libgtest-dev
+          libgmock-dev libbenchmark-dev libcpp-httplib-dev)
 demo=(e2fsprogs mount util-linux)
 bench=(libleveldb-dev liblmdb-dev libsqlite3-dev)
+servers=(radosgw ceph-mon ceph-osd ceph-common curl)
 ci=(clang clang-format ccache xfsprogs)
 
 for argument in "$@"; do
   case $argument in
     --demo) packages+=("${demo[@]}") ;;
     --bench) packages+=("${bench[@]}") ;;
-    --ci) packages+=("${demo[@]}" "${bench[@]}" "${ci[@]}") ;;
-    *) echo "usage: $0 [--demo] [--bench] [--ci]" >&2; exit 2 ;;
+    --servers) packages+=("${servers[@]}") ;;
+    --ci) packages+=("${demo[@]}" "${bench[@]}" "${servers[@]}" "${ci[@]}") ;;
+    *) echo "usage: $0 [--demo] [--bench] [--servers] [--ci]" >&2; exit 2 ;;
   esac
 done
 

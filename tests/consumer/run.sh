@@ -27,12 +27,25 @@ run() {  # run PROGRAM DIRECTORY
   timeout 120 "$1" "$2"
 }
 
+# use_component_s3 FORM PROGRAM: the component was found, and works from pkg-config too.
+use_component_s3() {
+  local pc_path flags
+  pc_path=$(dirname "$(find "$work/$1" -name mooring.pc)")
+  [ -e "$pc_path/mooring-s3.pc" ] || return 0
+  quietly timeout 120 "$2"
+  flags=$(PKG_CONFIG_PATH=$pc_path pkg-config --cflags --libs mooring-s3)
+  # shellcheck disable=SC2086  # The flags are words.
+  quietly "$compiler" -std=c++17 "$here/s3.cc" -o "$work/$1-s3-pc" $flags
+  quietly env LD_LIBRARY_PATH="$(dirname "$pc_path")" timeout 120 "$work/$1-s3-pc"
+}
+
 use_with_cmake() {  # use_with_cmake FORM
   quietly cmake -S "$here" -B "$work/$1-cmake" -G Ninja -DCMAKE_PREFIX_PATH="$work/$1" \
     -DCMAKE_BUILD_TYPE=Release
   quietly cmake --build "$work/$1-cmake"
   echo -n "$1, find_package: "
   run "$work/$1-cmake/consumer" "$work/$1-cmake-store"
+  use_component_s3 "$1" "$work/$1-cmake/consumer_s3"
 }
 
 use_with_pkg_config() {  # use_with_pkg_config FORM [--static]

@@ -29,7 +29,8 @@ std::vector<std::string> Keys(const absl::StatusOr<std::vector<ObjectInfo>>& obj
   return keys;
 }
 
-// Bytes that differ from place to place, so that parts in the wrong place are noticed.
+}  // namespace
+
 std::string Pattern(size_t size) {
   std::string bytes(size, '\0');
   uint64_t state = 88172645463325252u;
@@ -41,8 +42,6 @@ std::string Pattern(size_t size) {
   }
   return bytes;
 }
-
-}  // namespace
 
 void ContractTest::SetUp() {
   place_ = GetParam().make();

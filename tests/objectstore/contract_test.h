@@ -27,6 +27,9 @@ inline std::ostream& operator<<(std::ostream& out, const PlaceKind& kind) {
   return out << kind.name;
 }
 
+// Bytes that differ from place to place, so that parts in the wrong place are noticed.
+std::string Pattern(size_t size);
+
 // What every store promises (object_store.h). Instantiated for each kind of place.
 class ContractTest : public ::testing::TestWithParam<PlaceKind> {
  protected:

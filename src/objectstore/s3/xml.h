@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "src/objectstore/object_store.h"
+
+namespace mooring::objectstore {
+
+// The Code of an <Error> document; empty where `body` is none. Only letters and digits, at most 64,
+// so that it may stand in a message.
+std::string ParseErrorCode(std::string_view body);
+
+struct ListedPage {
+  std::vector<ObjectInfo> objects;  // Keys with the store's prefix.
+  bool truncated = false;
+};
+
+// UNAVAILABLE where the document is not whole.
+absl::StatusOr<ListedPage> ParseListing(std::string_view body);
+absl::StatusOr<std::string> ParseUploadId(std::string_view body);
+
+// Whether `body` says that a multipart upload was completed.
+bool IsCompleted(std::string_view body);
+// The request that completes one: the parts' ETags in order.
+std::string CompleteUploadBody(const std::vector<std::string>& etags);
+
+}  // namespace mooring::objectstore

@@ -1,0 +1,203 @@
+// The contract on a real gateway, and what a bad network between makes of it (FAULTS row 14).
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/posix_file.h"
+#include "src/base/random_id.h"
+#include "src/objectstore/s3/s3_store.h"
+#include "tests/objectstore/contract_test.h"
+#include "tests/servers/fault_proxy.h"
+#include "tests/servers/gateway.h"
+#include "tests/testing/status_matchers.h"
+#include "tests/testing/temp_directory.h"
+
+namespace mooring::objectstore {
+namespace {
+
+using ::testing::AnyOf;
+using testing::Fault;
+using testing::FaultProxy;
+using testing::FaultRule;
+using testing::Gateway;
+using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::StatusIs;
+
+std::unique_ptr<ObjectStore> OpenAt(const Gateway& gateway, const std::string& endpoint,
+                                    const std::string& prefix, const S3Tuning& tuning = {}) {
+  const std::map<std::string, std::string> variables = {
+      {"AWS_ACCESS_KEY_ID", gateway.access_key_id},
+      {"AWS_SECRET_ACCESS_KEY", gateway.secret_access_key}};
+  absl::StatusOr<std::unique_ptr<ObjectStore>> store = S3Store::Open(
+      *ParseUrl(absl::StrCat("s3://", gateway.bucket, "/", prefix, "?endpoint=", endpoint)),
+      [variables](const char* name) {
+        const auto found = variables.find(name);
+        return found == variables.end() ? "" : found->second;
+      },
+      tuning);
+  EXPECT_OK(store);
+  return store.ok() ? *std::move(store) : nullptr;
+}
+
+class BucketPlace : public Place {
+ public:
+  std::unique_ptr<ObjectStore> Open() override {
+    return OpenAt(gateway_, gateway_.endpoint, prefix_);
+  }
+  std::string Missing() const override {
+    if (!gateway_.missing.empty() && testing::ServersAreRequired()) ADD_FAILURE();
+    return gateway_.missing;
+  }
+
+ private:
+  const Gateway gateway_ = testing::FindGateway();
+  const std::string prefix_ = absl::StrCat("contract/", RandomId());
+};
+
+INSTANTIATE_TEST_SUITE_P(Rgw, ContractTest,
+                         ::testing::Values(PlaceKind{
+                             "rgw", [] { return std::make_unique<BucketPlace>(); }}));
+
+class BadNetworkTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    gateway_ = testing::FindGateway();
+    MOORING_NEED_GATEWAY(gateway_);
+    proxy_ = *FaultProxy::Start(gateway_.endpoint);
+    S3Tuning tuning;
+    tuning.backoff = absl::Milliseconds(5);
+    tuning.part_bytes = int64_t{5} << 20;
+    store_ = OpenAt(gateway_, proxy_->endpoint(), prefix_, tuning);
+    honest_ = OpenAt(gateway_, gateway_.endpoint, prefix_);
+  }
+
+  void Inject(Fault fault, std::string method, int count = 1, std::string target = "") {
+    FaultRule rule;
+    rule.fault = fault;
+    rule.method = std::move(method);
+    rule.target = std::move(target);
+    rule.count = count;
+    rule.delay = absl::Milliseconds(100);
+    proxy_->Add(rule);
+  }
+
+  Gateway gateway_;
+  std::unique_ptr<FaultProxy> proxy_;
+  const std::string prefix_ = absl::StrCat("faults/", RandomId());
+  std::unique_ptr<ObjectStore> store_;
+  std::unique_ptr<ObjectStore> honest_;
+};
+
+TEST_F(BadNetworkTest, ReadsComeThrough) {
+  ASSERT_OK(honest_->Put("a/b", std::string(100000, 'x')));
+  for (const Fault fault : {Fault::kDelay, Fault::kReset, Fault::kReplyLost, Fault::kTruncate,
+                            Fault::kCorruptHead, Fault::kAnswer}) {
+    proxy_->Clear();
+    Inject(fault, "GET", 2);
+    EXPECT_EQ(store_->Get("a/b")->size(), 100000) << static_cast<int>(fault);
+    Inject(fault, "GET", 2);
+    EXPECT_EQ(store_->GetRange("a/b", 5, 50000)->size(), 50000);
+    Inject(fault, "GET", 2);
+    EXPECT_EQ(store_->List("a/", "", 10)->size(), 1);
+    EXPECT_THAT(store_->Get("absent"), StatusIs(absl::StatusCode::kNotFound));
+  }
+}
+
+TEST_F(BadNetworkTest, PutsAndDeletesComeThrough) {
+  for (const Fault fault : {Fault::kDelay, Fault::kReset, Fault::kReplyLost, Fault::kAnswer}) {
+    proxy_->Clear();
+    Inject(fault, "PUT", 2);
+    Inject(fault, "DELETE", 2);
+    EXPECT_OK(store_->Put("key", absl::StrCat(static_cast<int>(fault))));
+    EXPECT_EQ(*honest_->Get("key"), absl::StrCat(static_cast<int>(fault)));
+    EXPECT_OK(store_->Delete("key"));
+    EXPECT_THAT(honest_->Get("key"), StatusIs(absl::StatusCode::kNotFound));
+  }
+}
+
+// A5: the caller learns from the object, and nobody says ALREADY_EXISTS of what he made himself.
+TEST_F(BadNetworkTest, CreateWithALostReplyIsUnknownAndThere) {
+  Inject(Fault::kReplyLost, "PUT");
+  EXPECT_THAT(store_->Create("slot", "mine"), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(*store_->Get("slot"), "mine");
+}
+
+TEST_F(BadNetworkTest, CreateThatWasResetIsUnknownAndAbsent) {
+  Inject(Fault::kReset, "PUT");
+  EXPECT_THAT(store_->Create("slot", "mine"), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(store_->Get("slot"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_OK(store_->Create("slot", "mine"));
+}
+
+TEST_F(BadNetworkTest, CreateMayLandAfterItWasGivenUp) {
+  Inject(Fault::kLandLate, "PUT");
+  EXPECT_THAT(store_->Create("slot", "late"), StatusIs(absl::StatusCode::kUnavailable));
+  ASSERT_TRUE(proxy_->WaitUntilLanded(absl::Seconds(60)));
+  EXPECT_EQ(*store_->Get("slot"), "late");
+  EXPECT_THAT(store_->Create("slot", "mine"), StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+TEST_F(BadNetworkTest, LateCreateDoesNotReplaceTheWinner) {
+  Inject(Fault::kLandLate, "PUT");
+  EXPECT_THAT(store_->Create("slot", "late"), StatusIs(absl::StatusCode::kUnavailable));
+  const absl::Status mine = honest_->Create("slot", "mine");
+  ASSERT_TRUE(proxy_->WaitUntilLanded(absl::Seconds(60)));
+  EXPECT_EQ(*honest_->Get("slot"), mine.ok() ? "mine" : "late");
+}
+
+TEST_F(BadNetworkTest, LargeFilesComeThrough) {
+  testing::TempDirectory directory;
+  const std::string bytes = Pattern(26 << 20);
+  ASSERT_OK(WriteFileDurably(directory.File("source"), bytes));
+  Inject(Fault::kReset, "PUT", 2, "partNumber=2");
+  Inject(Fault::kReplyLost, "PUT", 1, "partNumber=4");
+  Inject(Fault::kReset, "POST", 1, "uploads=");
+  Inject(Fault::kTruncate, "GET", 2);
+  Inject(Fault::kReset, "GET", 1);
+  ASSERT_OK(store_->PutFile("files/f", directory.File("source")));
+  ASSERT_OK(store_->GetToFile("files/f", directory.File("target")));
+  EXPECT_TRUE(*ReadFile(directory.File("target")) == bytes);
+}
+
+// The answer to the completion is lost: the upload is gone, and the object is there.
+TEST_F(BadNetworkTest, LostReplyOfACompletionIsNoFailure) {
+  testing::TempDirectory directory;
+  const std::string bytes(11 << 20, 'x');
+  ASSERT_OK(WriteFileDurably(directory.File("source"), bytes));
+  Inject(Fault::kReplyLost, "POST", 1, "uploadId=");
+  EXPECT_OK(store_->PutFile("files/f", directory.File("source")));
+  EXPECT_EQ(honest_->List("files/", "", 1)->at(0).size, bytes.size());
+}
+
+TEST_F(BadNetworkTest, ConnectionsAreKept) {
+  for (int i = 0; i < 20; ++i) ASSERT_OK(store_->Put(absl::StrCat("k", i), "x"));
+  EXPECT_EQ(proxy_->connections(), 1);
+}
+
+class WrongSetupTest : public BadNetworkTest {};
+
+TEST_F(WrongSetupTest, MissingBucketIsNamed) {
+  gateway_.bucket = "no-such-bucket";
+  const std::unique_ptr<ObjectStore> store = OpenAt(gateway_, gateway_.endpoint, "p");
+  const auto refused =
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no bucket no-such-bucket"));
+  EXPECT_THAT(store->Get("a"), refused);
+  EXPECT_THAT(store->Create("a", "x"), refused);
+  EXPECT_THAT(store->List("", "", 1), refused);
+}
+
+TEST_F(WrongSetupTest, WrongCredentialsAreNamed) {
+  Gateway wrong = gateway_;
+  wrong.secret_access_key = "wrong";
+  EXPECT_THAT(OpenAt(wrong, gateway_.endpoint, "p")->Create("a", "x"),
+              StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("AWS_SECRET_ACCESS_KEY")));
+  wrong.access_key_id = "unknown";
+  EXPECT_THAT(OpenAt(wrong, gateway_.endpoint, "p")->Get("a"),
+              StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("AWS_ACCESS_KEY_ID")));
+}
+
+}  // namespace
+}  // namespace mooring::objectstore
