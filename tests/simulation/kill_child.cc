@@ -2,8 +2,8 @@
 // it holds, is told on standard input where the oracle's chains stand, and then commits with one
 // thread for each writer until it is ended, a line for each acknowledgement:
 //
-//   phase <number>   table <index> <key> <value>   holds   acknowledged <writer> <number>   closed
-//   ...
+//   phase <number>   table <index> <key> <value>   holds   acknowledged <writer> <number> <level>
+//   closed ...
 //
 // with keys and values in hexadecimal.
 
@@ -28,6 +28,7 @@
 #include "src/base/status.h"
 #include "src/base/steady_clock.h"
 #include "tests/simulation/kill_workload.h"
+#include "tests/simulation/store_under_load.h"
 
 namespace mooring {
 namespace {
@@ -36,7 +37,6 @@ using testing::CommitOracle;
 using testing::kWorkloadTables;
 using testing::kWorkloadWriters;
 using testing::OracleCommit;
-using testing::OracleOperation;
 
 // One write() each, which a pipe takes whole: no line is torn by a kill or by another thread.
 void Say(const std::string& line) {
@@ -108,24 +108,6 @@ class KillChild {
     return absl::OkStatus();
   }
 
-  void Fill(const OracleCommit& commit, WriteBatch* batch) const {
-    batch->Clear();
-    for (const OracleOperation& operation : commit.operations) {
-      const Table& table = tables_[static_cast<size_t>(operation.table)];
-      switch (operation.kind) {
-        case OracleOperation::Kind::kPut:
-          batch->Put(table, operation.key, operation.value);
-          break;
-        case OracleOperation::Kind::kDelete:
-          batch->Delete(table, operation.key);
-          break;
-        case OracleOperation::Kind::kDeleteRange:
-          batch->DeleteRange(table, operation.key, operation.value);
-          break;
-      }
-    }
-  }
-
   void Write(int writer) {
     // The negative control: a store that acknowledges before it commits must be caught.
     const bool lies = std::getenv("MOORING_KILL_CHILD_LIES") != nullptr;
@@ -133,11 +115,12 @@ class KillChild {
     WriteBatch batch;
     for (;;) {
       const OracleCommit commit = oracle_.Next(writer);
-      Fill(commit, &batch);
+      testing::FillBatch(commit, tables_, &batch);
       CommitOptions options;
       if (large_ || random() % 2 == 0) options.durability = Durability::kProcess;
       const std::string line =
-          absl::StrCat("acknowledged ", writer, " ", commit.parts.front().second, "\n");
+          absl::StrCat("acknowledged ", writer, " ", commit.parts.front().second,
+                       options.durability == Durability::kProcess ? " process\n" : " volume\n");
       if (lies) Say(line);
       const absl::StatusOr<Version> version = store_->Commit(batch, options);
       if (!version.ok()) {

@@ -116,15 +116,63 @@ absl::StatusOr<std::unique_ptr<LoopVolume>> LoopVolume::Make(const Options& opti
   } else {
     MOORING_RETURN_IF_ERROR(Run({"mkfs.xfs", "-q", volume->image_}));
   }
-  const std::string mount_options = options.type == Type::kExt4 ? "loop,errors=remount-ro" : "loop";
-  MOORING_RETURN_IF_ERROR(Run({"mount", "-o", mount_options, volume->image_, volume->path_}));
-  const std::string name_file = directory + "/device";
-  MOORING_RETURN_IF_ERROR(Run({"sh", "-c",
-                               absl::StrCat("findmnt -nro SOURCE --mountpoint '", volume->path_,
-                                            "' > '", name_file, "'")}));
-  MOORING_ASSIGN_OR_RETURN(volume->device_, ReadFile(name_file));
-  absl::StripAsciiWhitespace(&volume->device_);
+  MOORING_RETURN_IF_ERROR(volume->Mount());
   return volume;
+}
+
+absl::StatusOr<std::unique_ptr<LoopVolume>> LoopVolume::Attach(Type type, const std::string& image,
+                                                               const std::string& directory,
+                                                               bool check) {
+  Options options;
+  options.type = type;
+  std::unique_ptr<LoopVolume> volume(new LoopVolume(options, image, directory + "/volume"));
+  MOORING_RETURN_IF_ERROR(MakeDirectoryDurably(volume->path_));
+  if (check) MOORING_RETURN_IF_ERROR(volume->Check());
+  MOORING_RETURN_IF_ERROR(volume->Mount());
+  return volume;
+}
+
+absl::Status LoopVolume::Mount() {
+  // A copy of a mounted xfs has its id, which `nouuid` lets pass.
+  const std::string mount_options =
+      options_.type == Type::kExt4 ? "loop,errors=remount-ro" : "loop,nouuid";
+  MOORING_RETURN_IF_ERROR(Run({"mount", "-o", mount_options, image_, path_}));
+  const std::string name_file = path_ + ".device";
+  MOORING_RETURN_IF_ERROR(
+      Run({"sh", "-c",
+           absl::StrCat("findmnt -nro SOURCE --mountpoint '", path_, "' > '", name_file, "'")}));
+  MOORING_ASSIGN_OR_RETURN(device_, ReadFile(name_file));
+  absl::StripAsciiWhitespace(&device_);
+  return absl::OkStatus();
+}
+
+absl::Status LoopVolume::Check() const {
+  if (options_.type == Type::kXfs) return absl::OkStatus();  // Its journal is replayed by mounting.
+  // 1 means that it has mended something.
+  return Run({"sh", "-c",
+              absl::StrCat("e2fsck -p '", image_, "' > '", path_, ".fsck' 2>&1; test $? -le 1")});
+}
+
+absl::Status LoopVolume::Shutdown() {
+  const int directory = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return ErrnoError("open", path_, errno);
+  // XFS_IOC_GOINGDOWN, which ext4 has as well, without a flush of the file system's log.
+  uint32_t without_log_flush = 2;
+  const bool down = ioctl(directory, _IOR('X', 125, uint32_t), &without_log_flush) == 0;
+  const int error = errno;
+  ::close(directory);
+  return down ? absl::OkStatus() : ErrnoError("shutdown", path_, error);
+}
+
+absl::Status LoopVolume::Remount(bool check) {
+  // What was closed a moment ago may still be busy in the kernel.
+  const Deadline deadline(absl::Seconds(30));
+  while (umount2(path_.c_str(), 0) != 0) {
+    if (deadline.Passed()) return ErrnoError("umount", path_, errno);
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  if (check) MOORING_RETURN_IF_ERROR(Check());
+  return Mount();
 }
 
 LoopVolume::~LoopVolume() {

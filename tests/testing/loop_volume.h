@@ -38,12 +38,19 @@ class LoopVolume {
   // UNAVAILABLE where the tools or the rights for it are missing.
   static absl::StatusOr<std::unique_ptr<LoopVolume>> Make(const Options& options,
                                                           const std::string& directory);
+  // The file system that is in the image already, as after a power cut: with `check`, fsck mends it
+  // first, else the kernel alone replays its journal.
+  static absl::StatusOr<std::unique_ptr<LoopVolume>> Attach(Type type, const std::string& image,
+                                                            const std::string& directory,
+                                                            bool check);
   ~LoopVolume();
   LoopVolume(const LoopVolume&) = delete;
   LoopVolume& operator=(const LoopVolume&) = delete;
 
   // Where it is mounted.
   const std::string& path() const { return path_; }
+  // The file that it is stored in.
+  const std::string& image() const { return image_; }
 
   // Takes every free byte, and gives them back.
   absl::Status Fill();
@@ -52,12 +59,19 @@ class LoopVolume {
   absl::Status Grow(int64_t bytes);
   // The file system finds an error and turns itself read-only (ext4 only).
   absl::Status TurnReadOnly();
+  // As if the power failed at once: nothing reaches the device any more, and every call fails until
+  // Remount().
+  absl::Status Shutdown();
+  // Unmounts, which needs every file closed, and mounts again; with `check` after fsck.
+  absl::Status Remount(bool check);
   // Every write hangs until Thaw(), at the latest after 30 s.
   absl::Status Freeze();
   absl::Status Thaw();
 
  private:
   LoopVolume(const Options& options, std::string image, std::string path);
+  absl::Status Mount();
+  absl::Status Check() const;
 
   const Options options_;
   const std::string image_;
