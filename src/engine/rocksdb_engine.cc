@@ -198,11 +198,14 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
   log.progress = [&](int64_t done, int64_t total) {
     if (options.progress) options.progress({Progress::Phase::kReadingLog, done, total});
   };
+  log.replay_progress = [progress = options.progress](int64_t done, int64_t total) {
+    if (progress) progress({Progress::Phase::kReplayingLog, done, total});
+  };
   MOORING_ASSIGN_OR_RETURN(std::shared_ptr<wal::LogFileSystem> file_system,
                            wal::LogFileSystem::Open(log));
   std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(file_system)));
   MOORING_RETURN_IF_ERROR(engine->OpenDatabase());
-  engine->file_system_->BeginSpares();
+  engine->file_system_->DatabaseOpened();
   return std::unique_ptr<Engine>(std::move(engine));
 }
 

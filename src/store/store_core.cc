@@ -266,10 +266,8 @@ void StoreCore::RunClose() {
     absl::MutexLock lock(&close_mutex_);
     report_.synced = synced.ok();
     report_.status = synced.ok() ? synced : Annotate(synced, "closing the store");
-    left_to_readers_ = gate_.Readers() > 0;
   }
-  // Readers leave without a signal, to keep reads fast; a close can afford to look.
-  while (gate_.Readers() > 0) absl::SleepFor(absl::Milliseconds(1));
+  WaitForReaders();
   volume_monitor_.reset();
   std::unique_ptr<engine::Engine> engine;
   {
@@ -284,6 +282,19 @@ void StoreCore::RunClose() {
   absl::MutexLock lock(&close_mutex_);
   if (report_.status.ok()) report_.status = closed;
   report_.released = true;
+}
+
+// Readers leave without a signal, to keep reads fast; a close can afford to look. Those that stay
+// are iterators and snapshots: a read that is just ending is not worth telling.
+void StoreCore::WaitForReaders() {
+  constexpr int kPatience = 100;
+  for (int looks = 0; gate_.Readers() > 0; ++looks) {
+    if (looks == kPatience) {
+      absl::MutexLock lock(&close_mutex_);
+      left_to_readers_ = true;
+    }
+    absl::SleepFor(absl::Milliseconds(1));
+  }
 }
 
 absl::Status StoreCore::ClosedError() {

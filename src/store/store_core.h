@@ -60,6 +60,7 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   void OnFailureOfVolume(const absl::Status& reason);
   void OnSpaceChanged(const absl::Status& refusal);
   void RunClose();
+  void WaitForReaders();
   engine::TablePtr FindTable(std::string_view name) const;
 
   const Options options_;
@@ -71,12 +72,6 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   uint64_t epoch_ = 0;  // this.
   mutable ReaderGate gate_;
 
-  // Gone, the last first, when the close has released the volume.
-  std::unique_ptr<volume::Volume> volume_;
-  std::unique_ptr<engine::Engine> engine_;
-  std::unique_ptr<CommitQueue> queue_;
-  std::unique_ptr<VolumeMonitor> volume_monitor_;
-
   mutable absl::Mutex close_mutex_;
   uint64_t last_sequence_ ABSL_GUARDED_BY(close_mutex_) = 0;  // Once the engine is gone.
   CommitQueue* stoppable_queue_ ABSL_GUARDED_BY(close_mutex_) = nullptr;  // Once serving.
@@ -85,6 +80,12 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   // All is done but what readers hold up.
   bool left_to_readers_ ABSL_GUARDED_BY(close_mutex_) = false;
   CloseReport report_ ABSL_GUARDED_BY(close_mutex_);
+
+  // Gone, the last first, when the close has released the volume.
+  std::unique_ptr<volume::Volume> volume_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<CommitQueue> queue_;
+  std::unique_ptr<VolumeMonitor> volume_monitor_;
 };
 
 }  // namespace mooring::internal

@@ -121,26 +121,28 @@ absl::StatusOr<uint64_t> ReadEpoch(const std::string& path) {
 }
 
 absl::StatusOr<uint64_t> RaiseEpoch(const std::string& path, std::string_view store_id) {
-  const absl::StatusOr<Slots> slots = ReadSlots(path);
-  if (absl::IsNotFound(slots.status())) {
+  absl::StatusOr<PosixFile> file = PosixFile::Open(path, O_RDWR);
+  if (absl::IsNotFound(file.status())) {
     return absl::DataLossError(
         absl::StrCat(path,
                      " is missing beside a store's identity. Restore it from a copy of the "
                      "volume; starting again would repeat versions."));
   }
-  MOORING_RETURN_IF_ERROR(slots.status());
-  const uint32_t newest = Newest(*slots);
+  MOORING_RETURN_IF_ERROR(file.status());
+  // A killed owner's slot may not be on the disk yet, and the other one is about to be overwritten.
+  MOORING_RETURN_IF_ERROR(file->SyncData());
+  MOORING_ASSIGN_OR_RETURN(const Slots slots, ReadSlots(path));
+  const uint32_t newest = Newest(slots);
   const uint32_t other = 1 - newest;
-  MOORING_RETURN_IF_ERROR(CheckOwner(path, *(*slots)[newest], store_id));
-  uint64_t epoch = (*slots)[newest]->epoch + 1;
+  MOORING_RETURN_IF_ERROR(CheckOwner(path, *slots[newest], store_id));
+  uint64_t epoch = slots[newest]->epoch + 1;
 
-  MOORING_ASSIGN_OR_RETURN(PosixFile file, PosixFile::Open(path, O_RDWR));
-  MOORING_RETURN_IF_ERROR(WriteSlot(file, other, epoch, store_id));
-  if ((*slots)[other].has_value()) return epoch;
+  MOORING_RETURN_IF_ERROR(WriteSlot(*file, other, epoch, store_id));
+  if (slots[other].has_value()) return epoch;
   // V5: the damaged slot may have held this very number, so it is only repaired with it, and one
   // more raise follows.
   ++epoch;
-  MOORING_RETURN_IF_ERROR(WriteSlot(file, newest, epoch, store_id));
+  MOORING_RETURN_IF_ERROR(WriteSlot(*file, newest, epoch, store_id));
   return epoch;
 }
 

@@ -106,8 +106,13 @@ void SpaceReserve::MakeBallast(uint64_t bytes) {
   absl::StatusOr<PosixFile> file =
       PosixFile::Open(BallastPath(directory_), O_CREAT | O_WRONLY | O_TRUNC);
   if (!file.ok()) return;  // Tried again at the next check.
-  if (::fallocate(file->fd(), 0, 0, static_cast<off_t>(bytes)) == 0) return;
-  if (errno == EOPNOTSUPP || errno == ENOSYS) ballast_impossible_ = true;
+  if (::fallocate(file->fd(), 0, 0, static_cast<off_t>(bytes)) == 0) {
+    // Some file systems promise the space without setting it aside.
+    if (BallastBytes() >= bytes) return;
+    ballast_impossible_ = true;
+  } else if (errno == EOPNOTSUPP || errno == ENOSYS) {
+    ballast_impossible_ = true;
+  }
   RemoveBallast(directory_);
 }
 

@@ -155,6 +155,7 @@ IOStatus LogContent::Read(size_t size, const IOOptions&, Slice* result, char* sc
   std::memcpy(scratch, data_->data() + at_, got);
   at_ += got;
   *result = Slice(scratch, got);
+  if (on_read_) on_read_(got);
   return IOStatus::OK();
 }
 

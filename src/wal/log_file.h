@@ -3,6 +3,7 @@
 #include <rocksdb/file_system.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -86,7 +87,9 @@ class UnwritableLogFile : public rocksdb::FSWritableFile {
 // The logical bytes of a log, from memory.
 class LogContent : public rocksdb::FSSequentialFile {
  public:
-  explicit LogContent(std::shared_ptr<const std::string> data) : data_(std::move(data)) {}
+  // `on_read`, which may be empty, is told of the bytes of each read.
+  LogContent(std::shared_ptr<const std::string> data, std::function<void(size_t)> on_read)
+      : data_(std::move(data)), on_read_(std::move(on_read)) {}
 
   rocksdb::IOStatus Read(size_t size, const rocksdb::IOOptions& options, rocksdb::Slice* result,
                          char* scratch, rocksdb::IODebugContext* debug) override;
@@ -94,6 +97,7 @@ class LogContent : public rocksdb::FSSequentialFile {
 
  private:
   const std::shared_ptr<const std::string> data_;
+  const std::function<void(size_t)> on_read_;
   size_t at_ = 0;
 };
 

@@ -229,8 +229,23 @@ IOStatus LogFileSystem::NewSequentialFile(const std::string& path, const FileOpt
     if (logs_->Find(number) != log) return IOStatus::PathNotFound(path);
     return PlainError(content.status());
   }
-  *result = std::make_unique<LogContent>(*std::move(content));
+  *result = std::make_unique<LogContent>(*std::move(content),
+                                         [this](size_t bytes) { ReportReplay(bytes); });
   return IOStatus::OK();
+}
+
+void LogFileSystem::DatabaseOpened() {
+  replaying_ = false;
+  logs_->pool()->Begin();
+}
+
+// Once a MiB, for RocksDB reads in small pieces.
+void LogFileSystem::ReportReplay(size_t bytes) {
+  constexpr uint64_t kStep = uint64_t{1} << 20;
+  if (!replaying_ || !options_.replay_progress) return;
+  const uint64_t before = replayed_bytes_.fetch_add(bytes);
+  if (before / kStep == (before + bytes) / kStep) return;
+  options_.replay_progress(static_cast<int64_t>(before + bytes), recovery_.logical_bytes);
 }
 
 // What the scan kept, given away once; or the file, up to the log's present length.

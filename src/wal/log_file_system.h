@@ -3,6 +3,7 @@
 #include <rocksdb/file_system.h>
 #include <rocksdb/wal_filter.h>
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -56,9 +57,9 @@ class LogFileSystem : public rocksdb::FileSystemWrapper {
   // UNAVAILABLE, RESOURCE_EXHAUSTED   the volume failed or is full.
   static absl::StatusOr<std::shared_ptr<LogFileSystem>> Open(const LogOptions& options);
 
-  // To be called when the database is open: spare log files are made from then on, so that the
-  // opening does not compete with them for the disk.
-  void BeginSpares() { logs_->pool()->Begin(); }
+  // To be called when the database is open: the replay is over, and spare log files are made from
+  // now on. Before, the opening would compete with them for the disk.
+  void DatabaseOpened();
 
   // For DBOptions::wal_filter (W5). Lives as long as this.
   rocksdb::WalFilter* wal_filter() { return &filter_; }
@@ -141,6 +142,7 @@ class LogFileSystem : public rocksdb::FileSystemWrapper {
                                                                const std::string& path);
   absl::Status RetireFile(const std::shared_ptr<Log>& log, const std::string& path);
   absl::Status RecycleOrDelete(Log* log, const std::string& path);
+  void ReportReplay(size_t bytes);
 
   const LogOptions options_;
   const StoreId store_id_;
@@ -148,6 +150,8 @@ class LogFileSystem : public rocksdb::FileSystemWrapper {
   Recovery recovery_;
   std::unique_ptr<rocksdb::FSDirectory> directory_;
   std::shared_ptr<LogSet> logs_;
+  std::atomic<bool> replaying_{true};
+  std::atomic<uint64_t> replayed_bytes_{0};
 
   absl::Mutex mutex_;
   // Kept from the scan until RocksDB has replayed it.

@@ -57,6 +57,8 @@ struct LogOptions {
   absl::Duration witness_delay = absl::Milliseconds(20);
   // Bytes scanned and bytes to scan.
   std::function<void(int64_t done, int64_t total)> progress;
+  // Log bytes that RocksDB has read for its replay, and all that it will; until DatabaseOpened().
+  std::function<void(int64_t done, int64_t total)> replay_progress;
 
   TestSwitches test;
 };

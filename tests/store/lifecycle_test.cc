@@ -97,6 +97,8 @@ TEST_F(LifecycleTest, HealthSaysWhyAnOpenFailed) {
 }
 
 TEST_F(LifecycleTest, ProgressGoesThroughItsPhasesInOrder) {
+  options_.write_buffer_bytes = int64_t{8} << 20;  // So that all of it is still log.
+  options_.max_wal_bytes = int64_t{16} << 20;
   std::vector<Progress> calls;
   options_.progress = [&](const Progress& progress) { calls.push_back(progress); };
   for (int life = 0; life < 3; ++life) {
@@ -108,14 +110,17 @@ TEST_F(LifecycleTest, ProgressGoesThroughItsPhasesInOrder) {
     EXPECT_TRUE(std::is_sorted(calls.begin(), calls.end(),
                                [](const auto& a, const auto& b) { return a.phase < b.phase; }));
     int64_t bytes_read = 0;
+    int64_t bytes_replayed = 0;
     for (const Progress& call : calls) {
       EXPECT_GE(call.done, 0);
       EXPECT_LE(call.done, call.total) << PhaseName(call.phase);
       if (call.phase == Progress::Phase::kReadingLog) bytes_read = call.done;
+      if (call.phase == Progress::Phase::kReplayingLog) bytes_replayed = call.done;
     }
-    EXPECT_GE(bytes_read, life == 0 ? 0 : 500 * 1000) << "the log of the life before is read";
+    EXPECT_GE(bytes_read, life == 0 ? 0 : 2500 * 1000) << "the log of the life before is read";
+    EXPECT_GE(bytes_replayed, life == 0 ? 0 : 2 << 20) << "told while it goes on, each MiB";
     ASSERT_OK_AND_ASSIGN(Table table, store->OpenTable("t"));
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < 2500; ++i) {
       EXPECT_OK(table.Put(absl::StrCat(i), std::string(1000, 'v'), kUnsynced));
     }
     EXPECT_TRUE(store->Close(absl::Minutes(2)).released);

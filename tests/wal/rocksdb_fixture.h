@@ -71,7 +71,7 @@ class LogDb {
                           &db->families_, &raw);
     db->db_.reset(raw);
     if (opened.ok()) {
-      db->fs_->BeginSpares();
+      db->fs_->DatabaseOpened();
       return db;
     }
     if (absl::Status gap = db->fs_->replay_status(); !gap.ok()) return gap;
