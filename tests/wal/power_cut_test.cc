@@ -140,7 +140,7 @@ constexpr int kCutsPerSeed = 4;
 
 TEST(PowerCutTest, NothingAcknowledgedIsLostAndNothingIsAFalseAlarm) {
   const int first = FromEnvironment("MOORING_POWER_CUT_FIRST_SEED", 1);
-  const int seeds = FromEnvironment("MOORING_POWER_CUT_SEEDS", 50);
+  const int seeds = FromEnvironment("MOORING_POWER_CUT_SEEDS", 500);
   for (int seed = first; seed < first + seeds; ++seed) {
     EXPECT_EQ(Machine(static_cast<uint64_t>(seed), TestSwitches()).Run(kCutsPerSeed), "")
         << "seed " << seed;
