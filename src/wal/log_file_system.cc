@@ -319,6 +319,8 @@ IOStatus LogFileSystem::DeleteFile(const std::string& path, const IOOptions& opt
                                    IODebugContext* debug) {
   const uint64_t number = LogNumber(path);
   if (number == 0) return FileSystemWrapper::DeleteFile(path, options, debug);
+  // W3(b), W7. The inventory on the disk may still list a log that it could not be made to forget.
+  if (logs_->poisoned()) return logs_->PoisonedError();
   {
     absl::MutexLock lock(&mutex_);
     contents_.erase(number);
