@@ -6,11 +6,13 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "mooring/status_macros.h"
 #include "src/base/status.h"
 #include "src/engine/batch_operations.h"
 #include "src/engine/commit_marker.h"
 #include "src/engine/error_listener.h"
+#include "src/engine/manifest_witness.h"
 #include "src/engine/rocksdb_compat.h"
 #include "src/engine/rocksdb_options.h"
 #include "src/engine/rocksdb_status.h"
@@ -55,6 +57,11 @@ rocksdb::PinnableSlice* PinnedIn(Value* value) {
   auto* pinned = new (value->storage()) rocksdb::PinnableSlice();
   value->Adopt(ManagePinned, {});
   return pinned;
+}
+
+// RocksDB looks for a missing table under an older name as well, and complains of that one.
+absl::Status NameTables(const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrReplaceAll(status.message(), {{".ldb", ".sst"}}));
 }
 
 // An engine that was finished once and is gone is a loss, never a reason to begin a new one.
@@ -193,7 +200,7 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
   wal::LogOptions log;
   log.directory = options.directory;
   log.store_id = options.store_id;
-  log.base = std::move(base);
+  MOORING_ASSIGN_OR_RETURN(log.base, NewManifestFileSystem(std::move(base), options.directory));
   log.file_bytes = static_cast<uint64_t>(options.wal_file_bytes);
   log.progress = [&](int64_t done, int64_t total) {
     if (options.progress) options.progress({Progress::Phase::kReadingLog, done, total});
@@ -233,7 +240,8 @@ absl::Status RocksDbEngine::OpenDatabase() {
       compat::OpenDatabase(db_options, options_.directory, descriptors, &handles, &db_, 0);
   // Where the log has a gap, the log knows it better than RocksDB.
   MOORING_RETURN_IF_ERROR(file_system_->replay_status());
-  MOORING_RETURN_IF_ERROR(FromRocksDb(opened, "opening the data in " + options_.directory));
+  MOORING_RETURN_IF_ERROR(
+      NameTables(FromRocksDb(opened, "opening the data in " + options_.directory)));
   for (size_t i = 0; i < handles.size(); ++i) {
     std::unique_ptr<rocksdb::ColumnFamilyHandle> handle(handles[i]);
     std::string_view name = names[i];

@@ -22,10 +22,11 @@ bool Await(const std::function<bool()>& condition) {
   return true;
 }
 
-CommitOracle::Options OwnWorkload(uint64_t seed, int max_value_bytes) {
+CommitOracle::Options OwnWorkload(uint64_t seed, int max_value_bytes, bool range_deletions) {
   CommitOracle::Options options = WorkloadOf(seed, /*large=*/false);
   options.issued_elsewhere = false;
   options.max_value_bytes = max_value_bytes;
+  options.range_deletions = range_deletions;
   return options;
 }
 
@@ -50,8 +51,9 @@ void FillBatch(const OracleCommit& commit, const std::array<Table, kWorkloadTabl
   }
 }
 
-StoreUnderLoad::StoreUnderLoad(std::string volume, uint64_t seed, int max_value_bytes)
-    : volume_(std::move(volume)), oracle_(OwnWorkload(seed, max_value_bytes)) {}
+StoreUnderLoad::StoreUnderLoad(std::string volume, uint64_t seed, int max_value_bytes,
+                               bool range_deletions)
+    : volume_(std::move(volume)), oracle_(OwnWorkload(seed, max_value_bytes, range_deletions)) {}
 
 StoreUnderLoad::~StoreUnderLoad() { Close().IgnoreError(); }
 

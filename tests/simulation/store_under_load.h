@@ -26,7 +26,8 @@ void FillBatch(const OracleCommit& commit, const std::array<Table, kWorkloadTabl
 // oracle that judges it. Not thread-safe.
 class StoreUnderLoad {
  public:
-  StoreUnderLoad(std::string volume, uint64_t seed, int max_value_bytes = 200);
+  StoreUnderLoad(std::string volume, uint64_t seed, int max_value_bytes = 200,
+                 bool range_deletions = true);
   ~StoreUnderLoad();
 
   // Opens the store, reads all of it, and judges whether it stands where it may stand.

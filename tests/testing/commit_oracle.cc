@@ -65,7 +65,7 @@ CommitOracle::Entry CommitOracle::MakeEntry(int writer, const Chain& chain) cons
   for (const int table : tables) {
     for (uint64_t left = 1 + random.Below(3); left > 0; --left) {
       const uint64_t key = random.Below(options_.keys_per_writer);
-      if (random.OneIn(8)) {
+      if (random.OneIn(8) && options_.range_deletions) {
         const std::string end = KeyOf(writer, key + 1 + random.Below(5));
         entry.operations.push_back({table, Kind::kDeleteRange, KeyOf(writer, key), end});
       } else if (random.OneIn(6)) {

@@ -63,6 +63,7 @@ class CommitOracle {
     int max_value_bytes = 200;
     // Another process calls Next: numbers that were not given out here may be found.
     bool issued_elsewhere = false;
+    bool range_deletions = true;
   };
   // The last commit of each writer.
   using Position = std::vector<uint64_t>;
