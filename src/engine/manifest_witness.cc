@@ -261,8 +261,11 @@ absl::Status ManifestWitness::OpenFile() {
     MOORING_RETURN_IF_ERROR(FromRocksDb(status, "making " + path));
     found_ = true;
   }
-  return FromRocksDb(files_->NewRandomRWFile(path, FileOptions(), &file_, nullptr),
-                     "opening " + path);
+  IOStatus opened = files_->NewRandomRWFile(path, FileOptions(), &file_, nullptr);
+  // A killed owner's slot may not be on the disk yet, and the other one is about to be overwritten.
+  if (opened.ok()) opened = file_->Sync(IOOptions(), nullptr);
+  if (!opened.ok()) file_.reset();
+  return FromRocksDb(opened, "opening " + path);
 }
 
 absl::Status ManifestWitness::Record(const Entry& entry) {

@@ -1,5 +1,4 @@
-// Rows 4 and 5: the engine and the commit queue over a disk that loses what was not synced, and on
-// which any call may fail.
+// Row 5: the engine and the commit queue over a disk on which any call may fail.
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -7,7 +6,6 @@
 
 #include <iostream>
 #include <memory>
-#include <mutex>
 #include <random>
 #include <string>
 
@@ -20,82 +18,6 @@ namespace mooring::simulation {
 namespace {
 
 using namespace mooring::testing;  // NOLINT: the tests' vocabulary.
-
-CommitOracle::Options OracleOptions(uint64_t seed) {
-  CommitOracle::Options options;
-  options.seed = seed;
-  options.writers = EngineLife::kWriters;
-  options.tables = EngineLife::kTables;
-  return options;
-}
-
-// Opens what a fault left and compares it. What is wrong, or nothing.
-std::string Judge(const std::shared_ptr<FaultFileSystem>& left, CommitOracle* oracle,
-                  CommitOracle::Loss loss) {
-  const auto life = EngineLife::Open(left, /*create=*/false);
-  if (!life.ok()) return absl::StrCat("does not open: ", life.status().ToString());
-  const auto position = oracle->Judge((*life)->Read(), loss);
-  if (!position.ok()) return position.status().ToString();
-  oracle->ContinueFrom(*position);
-  return "";
-}
-
-// A machine whose power is cut again and again while it writes. What is wrong, or nothing.
-std::string CutAgainAndAgain(uint64_t seed, int cuts, bool acknowledge_early) {
-  std::mt19937_64 random(seed);
-  CommitOracle oracle(OracleOptions(seed));
-  auto files = FaultFileSystem::Create();
-  for (int cut = 0; cut < cuts; ++cut) {
-    const uint64_t cut_seed = random();
-    const uint64_t write_seed = random();
-    const int cut_at = static_cast<int>(random() % 60);  // Acknowledgements until then.
-    std::mutex mutex;
-    int acknowledged = 0;
-    std::shared_ptr<FaultFileSystem> after;
-    const auto acknowledge = [&](const OracleCommit& commit, CommitOracle::Level level) {
-      std::lock_guard<std::mutex> lock(mutex);
-      if (after != nullptr) return false;
-      oracle.Acknowledge(commit, level);
-      if (acknowledged++ == cut_at) after = files->CrashClone(cut_seed);
-      return after == nullptr;
-    };
-    {
-      const auto life = EngineLife::Open(files, /*create=*/cut == 0);
-      if (!life.ok()) return absl::StrCat("cut ", cut, ": ", life.status().ToString());
-      (*life)->Write(&oracle, 40, write_seed, acknowledge, acknowledge_early);
-      if (after == nullptr) after = files->CrashClone(cut_seed);
-    }
-    files = std::move(after);
-    const std::string wrong = Judge(files, &oracle, CommitOracle::Loss::kPowerCut);
-    if (!wrong.empty()) return absl::StrCat("cut ", cut, ": ", wrong);
-  }
-  return "";
-}
-
-constexpr int kCutsPerMachine = 4;
-
-// Row 4.
-TEST(EngineFaultTest, PowerCutsLoseNothingAcknowledged) {
-  const uint64_t seed = TestSeed();
-  const int trials = TestTrials(1000);
-  for (int machine = 0; machine * kCutsPerMachine < trials; ++machine) {
-    ASSERT_EQ(CutAgainAndAgain(seed + machine, kCutsPerMachine, false), "")
-        << "MOORING_SEED=" << seed + machine;
-  }
-  std::cout << trials << " power cuts, 0 broken" << std::endl;
-}
-
-// The negative control of row 4: acknowledged before the sync.
-TEST(EngineFaultTest, AnEarlyAcknowledgementIsCaught) {
-  const uint64_t seed = TestSeed();
-  for (int machine = 0; machine < 250; ++machine) {
-    const std::string wrong = CutAgainAndAgain(seed + machine, kCutsPerMachine, true);
-    if (wrong.empty()) continue;
-    std::cout << "caught by machine " << machine << ", " << wrong << std::endl;
-    return;
-  }
-  FAIL() << "1,000 power cuts did not notice commits acknowledged before their sync";
-}
 
 struct FailingCall {
   std::string name;
@@ -140,7 +62,8 @@ int MeetFailingCall(const FailingCall& call, uint64_t nth, uint64_t seed) {
 
 class FailingCallTest : public ::testing::TestWithParam<FailingCall> {};
 
-// Row 5. Each trial is a process of its own: the packaged RocksDB asserts, and an abort is a crash.
+// Each trial is a process of its own: the packaged RocksDB asserts, and an abort is a crash. This
+// process itself never opens an engine, for a forked child would lack its threads.
 TEST_P(FailingCallTest, NothingAcknowledgedIsLost) {
   const uint64_t seed = TestSeed();
   const int trials = TestTrials(40);

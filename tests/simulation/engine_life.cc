@@ -115,4 +115,22 @@ testing::OracleTables EngineLife::Read() const {
   return contents;
 }
 
+CommitOracle::Options OracleOptions(uint64_t seed) {
+  CommitOracle::Options options;
+  options.seed = seed;
+  options.writers = EngineLife::kWriters;
+  options.tables = EngineLife::kTables;
+  return options;
+}
+
+std::string Judge(const std::shared_ptr<testing::FaultFileSystem>& left, CommitOracle* oracle,
+                  CommitOracle::Loss loss) {
+  const auto life = EngineLife::Open(left, /*create=*/false);
+  if (!life.ok()) return absl::StrCat("does not open: ", life.status().ToString());
+  const auto position = oracle->Judge((*life)->Read(), loss);
+  if (!position.ok()) return position.status().ToString();
+  oracle->ContinueFrom(*position);
+  return "";
+}
+
 }  // namespace mooring::simulation

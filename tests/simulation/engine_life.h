@@ -47,4 +47,11 @@ class EngineLife {
   std::unique_ptr<internal::CommitQueue> queue_;
 };
 
+// An oracle for the commits of such lives.
+testing::CommitOracle::Options OracleOptions(uint64_t seed);
+
+// Opens what a fault left and compares it. What is wrong, or nothing.
+std::string Judge(const std::shared_ptr<testing::FaultFileSystem>& left,
+                  testing::CommitOracle* oracle, testing::CommitOracle::Loss loss);
+
 }  // namespace mooring::simulation
