@@ -52,6 +52,7 @@ bool Await(const std::function<bool()>& condition) {
 Options SmallStore(const std::string& volume) {
   Options options;
   options.volume = volume;
+  options.allow_unsafe_volume = true;  // The disk of a test may be a container's own.
   options.wal_file_bytes = 1 << 20;
   options.max_wal_bytes = 4 << 20;
   return options;
