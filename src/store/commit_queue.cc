@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "src/base/futex.h"
 #include "src/base/steady_clock.h"
+#include "src/base/steady_wait.h"
 
 namespace mooring::internal {
 namespace {
@@ -116,7 +117,7 @@ absl::StatusOr<Version> CommitQueue::AddWithin(std::string_view operations, uint
     const auto has_room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return copied_bytes_ < kMaxCopiedBytes;
     };
-    if (!mutex_.AwaitWithTimeout(absl::Condition(&has_room), deadline.Left())) return late;
+    if (!AwaitSteadily(&mutex_, absl::Condition(&has_room), deadline)) return late;
     if (absl::Status refusal = Refusal(); !refusal.ok()) return refusal;
     copied_bytes_ += node->copy.size();
     node->self = node;

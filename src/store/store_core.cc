@@ -11,6 +11,7 @@
 #include "src/base/random_id.h"
 #include "src/base/status.h"
 #include "src/base/steady_clock.h"
+#include "src/base/steady_wait.h"
 #include "src/engine/open.h"
 #include "src/store/batch_access.h"
 #include "src/store/serial_log.h"
@@ -246,7 +247,7 @@ CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
   const auto done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(close_mutex_) {
     return report_.released || (!wait_for_readers && left_to_readers_);
   };
-  close_mutex_.AwaitWithTimeout(absl::Condition(&done), deadline.Left());
+  AwaitSteadily(&close_mutex_, absl::Condition(&done), deadline);
   CloseReport report = report_;
   report.readers = gate_.Readers();
   if (report.released) report.readers = 0;

@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <memory>
 #include <random>
@@ -64,6 +66,7 @@ class KillChild {
     for (int writer = 0; writer < kWorkloadWriters; ++writer) {
       writers.emplace_back([this, writer] { Write(writer); });
     }
+    if (std::getenv("MOORING_KILL_CHILD_EATS") != nullptr) EatMemory();
     for (std::thread& writer : writers) writer.join();
     for (;;) pause();  // Close() ends the process, or whoever kills it does.
   }
@@ -129,6 +132,15 @@ class KillChild {
         _exit(5);
       }
       if (!lies) Say(line);
+    }
+  }
+
+  // For ever, until the kernel has no more to give.
+  static void EatMemory() {
+    constexpr size_t kMorselBytes = 64 << 10;
+    for (;;) {
+      std::memset(std::malloc(kMorselBytes), 1, kMorselBytes);
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
   }
 
