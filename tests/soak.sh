@@ -39,5 +39,9 @@ PORTION=500 soak 18 2000 1 simulation/environment_test 'ClockTest.*'
 PORTION=200 soak 19 1000 1 simulation/environment_test 'MemoryTest.*'
 PORTION=500 soak 20 1000 1 simulation/kill_test '*Terminated*'
 
-printf 'FAILED: %s\n' "${failed[@]}"
-[ ${#failed[@]} -eq 0 ] && echo "nothing failed"
+if [ ${#failed[@]} -eq 0 ]; then
+  echo "nothing failed"
+else
+  printf 'FAILED: %s\n' "${failed[@]}"
+  exit 1
+fi

@@ -141,7 +141,7 @@ TEST_P(TablesTest, ANameHasOneTo128Bytes) {
 }
 
 TEST_P(TablesTest, AStoreHas256Tables) {
-#ifdef __SANITIZE_THREAD__
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "takes minutes there, on one thread";
 #endif
   for (int i = 1; i < 256; ++i) ASSERT_OK(store_->OpenTable(absl::StrCat("table", i)));
