@@ -48,11 +48,16 @@ std::string CutAgainAndAgain(uint64_t seed, int cuts, bool acknowledge_early) {
 }
 
 constexpr int kCutsPerMachine = 4;
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr int kUsualTrials = 200;  // What counts there is what the sanitizer sees.
+#else
+constexpr int kUsualTrials = 1000;
+#endif
 
 // Row 4.
 TEST(EngineFaultTest, PowerCutsLoseNothingAcknowledged) {
   const uint64_t seed = TestSeed();
-  const int trials = TestTrials(1000);
+  const int trials = TestTrials(kUsualTrials);
   for (int machine = 0; machine * kCutsPerMachine < trials; ++machine) {
     ASSERT_EQ(CutAgainAndAgain(seed + static_cast<uint64_t>(machine), kCutsPerMachine, false), "")
         << "MOORING_SEED=" << seed + machine;
