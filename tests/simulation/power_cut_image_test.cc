@@ -151,8 +151,12 @@ TEST(PowerCutImageTest, AnAcknowledgementBeforeTheSyncIsCaught) {
   });
 }
 
-// The file system goes down under the writers. Nothing of the kind that hangs: writers are refused,
-// health says so, and after a remount all that was acknowledged at kVolume is there.
+// The file system goes down under the writers: they are refused in bounded time, health says so,
+// and after a remount all that was acknowledged at kVolume before is there.
+//
+// Not what was acknowledged while it went down: fdatasync of a file that grows answers OK now and
+// then when it meets the shutdown, on ext4 and on xfs, and its last block is gone. A program of
+// nothing but pwrite and fdatasync lost one in 1 of 16 shutdowns.
 void ShutDown(LoopVolume::Type type, const std::string& directory) {
   const uint64_t seed = TestSeed();
   std::mt19937_64 random(seed);
@@ -163,8 +167,12 @@ void ShutDown(LoopVolume::Type type, const std::string& directory) {
     ASSERT_OK(store.Open(CommitOracle::Loss::kPowerCut));
     store.Start();
     ASSERT_TRUE(store.AwaitAcknowledged(100 + static_cast<int64_t>(random() % 1000)));
+    store.DistrustTheVolume();
     ASSERT_OK(volume->Shutdown());
+    const int64_t acknowledged = store.acknowledged();
     ASSERT_TRUE(store.AwaitRefusal()) << "the writers hang";
+    // Each had one under way, and the next may still have met such an answer.
+    EXPECT_LE(store.acknowledged(), acknowledged + 2 * kWorkloadWriters);
     EXPECT_EQ(store.health().state, Health::State::kReadOnly) << store.health().ToString();
     EXPECT_OK(store.Close());
     ASSERT_OK(volume->Remount(/*check=*/false));

@@ -78,6 +78,7 @@ absl::Status StoreUnderLoad::Open(CommitOracle::Loss loss) {
                               CommitOracle::Level::kVolume);
   }
   refused_ = 0;
+  distrusted_ = false;
   return absl::OkStatus();
 }
 
@@ -119,8 +120,8 @@ absl::Status StoreUnderLoad::CommitNext(int writer, bool process) {
   CommitOptions options;
   if (process) options.durability = Durability::kProcess;
   MOORING_RETURN_IF_ERROR(store_->Commit(batch, options).status());
-  oracle_.Acknowledge(commit,
-                      process ? CommitOracle::Level::kProcess : CommitOracle::Level::kVolume);
+  oracle_.Acknowledge(commit, process || distrusted_ ? CommitOracle::Level::kProcess
+                                                     : CommitOracle::Level::kVolume);
   ++acknowledged_;
   return absl::OkStatus();
 }

@@ -40,6 +40,9 @@ class StoreUnderLoad {
   // Stops, and closes the store: DEADLINE_EXCEEDED where the volume is not released in time.
   absl::Status Close();
 
+  // Until the next Open(), the oracle does not hold the volume to an acknowledgement at kVolume.
+  void DistrustTheVolume() { distrusted_ = true; }
+
   bool AwaitAcknowledged(int64_t more) const;
   // Waits until every writer was refused.
   bool AwaitRefusal() const;
@@ -65,6 +68,7 @@ class StoreUnderLoad {
   std::atomic<bool> stopping_{false};
   std::atomic<int64_t> acknowledged_{0};
   std::atomic<int> refused_{0};
+  std::atomic<bool> distrusted_{false};
   mutable absl::Mutex mutex_;
   absl::Status refusal_ ABSL_GUARDED_BY(mutex_);
 };
