@@ -13,6 +13,7 @@
 #include "mooring/options.h"
 #include "mooring/value.h"
 #include "src/base/operation_watch.h"
+#include "src/engine/log_source.h"
 #include "src/engine/space_gate.h"
 
 namespace mooring::engine {
@@ -82,6 +83,10 @@ struct EngineOptions {
   std::function<void(const absl::Status&)> failed;
   // Where calls on the volume are entered; null for none.
   std::shared_ptr<OperationWatch> watch;
+  // Keep logs for log_source() until they are released, up to max_wal_bytes of them.
+  bool keep_logs = false;
+  // Called when DurableSequence() has grown, from any thread; must be quick and not call back.
+  std::function<void()> durable;
   // Where writes that meet a full volume wait; null: they fail.
   std::shared_ptr<SpaceGate> space_gate;
 };
@@ -121,6 +126,10 @@ class Engine {
 
   // The sequence of the newest visible operation.
   virtual uint64_t LastSequence() const = 0;
+
+  // What an archive reads, for as long as the engine is open; null where the engine has no such
+  // thing.
+  virtual LogSource* log_source() { return nullptr; }
 
   virtual absl::Status Close() = 0;
 };

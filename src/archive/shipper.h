@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "mooring/archive.h"
+#include "mooring/options.h"
+#include "mooring/version.h"
+#include "src/archive/history.h"
+#include "src/archive/journal_protocol.h"
+#include "src/archive/remote.h"
+#include "src/base/steady_clock.h"
+#include "src/engine/log_source.h"
+
+namespace mooring::archive {
+
+struct ShipperOptions {
+  absl::Duration ship_interval;
+  absl::Duration fence_check_interval;
+  absl::Duration max_unfenced;
+  absl::Duration max_lag;
+  // A checkpoint is made when so many bytes of log were shipped since the last one: the bound of
+  // what a restore replays.
+  int64_t checkpoint_log_bytes = int64_t{256} << 20;
+  int parallel_uploads = 4;
+  std::string staging_directory;  // For captures; on the store's volume, the shipper's alone.
+  engine::LogSource::Exclusively exclusively;
+  // Called once, from the shipper's thread, with what every later write is to answer.
+  std::function<void(const absl::Status&)> fenced;
+  std::function<void(LogSeverity, std::string_view)> log;  // May be empty.
+};
+
+// Sends what is durable on the volume to the archive, and looks whether another owner took over:
+//
+//   S1  The first checkpoint of an opening stands before any log ships: it holds what an earlier
+//       incarnation left unshipped, and tables that were made before.
+//   S2  A LOG holds all that is durable, up to kMaxPayloadBytes, when it is made: at once where
+//       somebody waits at kArchive, else every ship_interval. So all who wait share one.
+//   S3  Checkpoints are uploaded beside the shipping (A7), files that a kept checkpoint names not
+//       again, and also made where LogSource::ReadLog() asks for one.
+//   S4  Without anything to send it looks every fence_check_interval.
+//   S5  While the archive is away it goes on trying with growing pauses, and nothing is lost.
+//
+// Thread-safe.
+class Shipper {
+ public:
+  // `protocol` is in phase kOwning. `history` is the store's, this incarnation the last. Both
+  // `remote` and `source` outlive it.
+  Shipper(std::shared_ptr<Remote> remote, std::unique_ptr<JournalProtocol> protocol,
+          engine::LogSource* source, History history, ShipperOptions options);
+  ~Shipper();  // After Close().
+
+  // What is durable has grown: from any thread, cheap, never blocks.
+  void OnDurable();
+
+  // Sends at once, and returns when `version` is archived. By lineage:
+  //
+  // DATA_LOSS            a takeover left that version behind.
+  // DEADLINE_EXCEEDED    not in time; unknown.
+  // FAILED_PRECONDITION  fenced (IsFenced()), or closed before.
+  // INVALID_ARGUMENT     the version was never given by this store.
+  [[nodiscard]] absl::Status WaitArchived(Version version, const Deadline& deadline);
+
+  // OK, or why no write may be accepted now: max_unfenced, max_lag. Waits up to `deadline` for the
+  // lag to fall. Cheap where both are infinite.
+  [[nodiscard]] absl::Status Admit(const Deadline& deadline);
+
+  ArchiveStatus status() const;
+
+  // Ships the rest and leaves a CLOSE, within the deadline. OK: everything that was durable at the
+  // call is archived. No call but status() afterwards. The source may go when it has returned.
+  [[nodiscard]] absl::Status Close(const Deadline& deadline);
+
+ private:
+  struct Impl;
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mooring::archive
