@@ -27,7 +27,8 @@ namespace mooring::internal {
 // Q3  Commits are validated before they are queued; making and dropping tables takes its turn here.
 // Q4  Who finds the queue idle leads and writes its own commit at once. When it is done and others
 //     wait, the commit thread takes over if any of them wants a sync, lingering up to kLinger for
-//     as many members as last time; if none does, the first of them leads the rest.
+//     as many members as last time; if none does, the leader goes on for some groups, and then the
+//     first who waits leads.
 // Q5  A commit with a deadline is copied into a node of the queue's own and never leads. When its
 //     time is up the caller leaves the node behind.
 // Q6  The kProcess commits at the head of a group are written and acknowledged before the others
@@ -70,6 +71,7 @@ class CommitQueue {
                                     const CommitOptions& options);
   void Submit(Node* node) ABSL_LOCKS_EXCLUDED(mutex_);
   void Enqueue(Node* node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LeadOn() ABSL_LOCKS_EXCLUDED(mutex_);
   void HandOver() ABSL_LOCKS_EXCLUDED(mutex_);
   bool TakeGroup(Group* group) ABSL_LOCKS_EXCLUDED(mutex_);
   void WakeCommitThread();
