@@ -1,8 +1,11 @@
 #include "src/archive/journal.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -22,6 +25,7 @@ using objectstore::ObjectStore;
 using objectstore::RequestOptions;
 
 constexpr int kListLimit = 1000;
+constexpr size_t kReaders = 16;
 
 // All slots greater than `after`. What is no slot's name is nobody's entry.
 absl::StatusOr<std::vector<uint64_t>> ListSlots(ObjectStore& store, uint64_t after,
@@ -86,6 +90,20 @@ absl::Duration WithJitter(absl::Duration pause) {
   return pause / 2 + pause / 2 * (static_cast<double>(RandomUint64() % 1024) / 1024);
 }
 
+// Nothing where the slot has vanished.
+absl::StatusOr<std::optional<JournalItem>> ReadSlot(ObjectStore& store, uint64_t slot,
+                                                    const RequestOptions& options) {
+  const std::string key = SlotKey(slot);
+  const absl::StatusOr<std::string> bytes = store.Get(key, options);
+  if (absl::IsNotFound(bytes.status())) return std::nullopt;
+  MOORING_RETURN_IF_ERROR(bytes.status());
+  absl::StatusOr<Entry> entry = DecodeEntry(key, slot, *bytes);
+  if (absl::IsFailedPrecondition(entry.status())) return entry.status();
+  JournalItem item{slot, nullptr, entry.status()};
+  if (entry.ok()) item.entry = std::make_shared<const Entry>(*std::move(entry));
+  return item;
+}
+
 }  // namespace
 
 absl::Status Drive(JournalProtocol& protocol, ObjectStore& store, const DriveOptions& options) {
@@ -118,17 +136,24 @@ absl::StatusOr<std::vector<JournalItem>> ReadJournal(ObjectStore& store, uint64_
                                                      const RequestOptions& options) {
   MOORING_ASSIGN_OR_RETURN(const std::vector<uint64_t> slots,
                            ListSlots(store, first == 0 ? 0 : first - 1, options));
+  // Far away, what takes time is the round trip of each request.
+  std::vector<absl::StatusOr<std::optional<JournalItem>>> read(slots.size(), std::nullopt);
+  std::atomic<size_t> next{0};
+  std::atomic<bool> failed{false};
+  const auto work = [&] {
+    for (size_t i = next++; i < slots.size() && !failed; i = next++) {
+      read[i] = ReadSlot(store, slots[i], options);
+      if (!read[i].ok()) failed = true;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(slots.size(), kReaders); ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
   std::vector<JournalItem> items;
-  for (const uint64_t slot : slots) {
-    const std::string key = SlotKey(slot);
-    const absl::StatusOr<std::string> bytes = store.Get(key, options);
-    if (absl::IsNotFound(bytes.status())) continue;
-    MOORING_RETURN_IF_ERROR(bytes.status());
-    absl::StatusOr<Entry> entry = DecodeEntry(key, slot, *bytes);
-    if (absl::IsFailedPrecondition(entry.status())) return entry.status();
-    JournalItem item{slot, nullptr, entry.status()};
-    if (entry.ok()) item.entry = std::make_shared<const Entry>(*std::move(entry));
-    items.push_back(std::move(item));
+  for (absl::StatusOr<std::optional<JournalItem>>& item : read) {
+    MOORING_RETURN_IF_ERROR(item.status());
+    if (*item) items.push_back(**std::move(item));
   }
   return items;
 }

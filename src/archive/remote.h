@@ -15,7 +15,7 @@
 
 namespace mooring::archive {
 
-// An archive at its url, before anyone owns it. Thread-safe.
+// An archive at its url, before anyone owns it. Thread-safe once Establish() has returned.
 class Remote {
  public:
   struct ConnectOptions {
@@ -28,6 +28,7 @@ class Remote {
   //
   // INVALID_ARGUMENT     the url.
   // UNAVAILABLE          it was not reached in time.
+  // CANCELLED            `cancelled` said so; a request under way is waited for, up to 10 s.
   // FAILED_PRECONDITION  no such bucket, a newer format, or a journal without an identity.
   // UNAUTHENTICATED, PERMISSION_DENIED, DATA_LOSS
   static absl::StatusOr<std::shared_ptr<Remote>> Connect(const std::string& url,
@@ -50,7 +51,8 @@ class Remote {
 
  private:
   explicit Remote(std::shared_ptr<objectstore::ObjectStore> store) : store_(std::move(store)) {}
-  [[nodiscard]] absl::Status ReadIdentity();
+  [[nodiscard]] absl::Status ReadIdentity(absl::Duration timeout);
+  [[nodiscard]] absl::Status MakeIdentity(const ArchiveIdentity& identity);
 
   const std::shared_ptr<objectstore::ObjectStore> store_;
   std::optional<ArchiveIdentity> identity_;

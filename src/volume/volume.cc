@@ -67,8 +67,9 @@ absl::Status HoldsNoStore(const std::string& path, std::string_view found) {
 
 // V2: what a directory without an identity may hold for a store to be made in it.
 absl::Status CheckForeign(const std::string& path, const std::vector<std::string>& names) {
-  constexpr std::array<std::string_view, 7> kOwn = {
-      kLock, kEpoch, kData, "MOORING.tmp", "EPOCH.tmp", "BALLAST", "lost+found"};
+  constexpr std::array<std::string_view, 12> kOwn = {
+      kLock,     kEpoch,        kData,          "MOORING.tmp", "EPOCH.tmp", "BALLAST",
+      "HISTORY", "HISTORY.tmp", "data.restore", "data.aside",  "staging",   "lost+found"};
   for (const std::string& name : names) {
     if (std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end()) continue;
     return absl::FailedPreconditionError(
@@ -90,6 +91,9 @@ absl::Status CheckNoTraces(const std::string& path, const std::vector<std::strin
     const std::string data = FileIn(path, kData);
     MOORING_ASSIGN_OR_RETURN(const std::vector<std::string> inside, ListDirectory(data));
     if (!inside.empty()) return IdentityLost(path, absl::StrCat(data, " holds ", inside.front()));
+  }
+  for (const char* name : {"HISTORY", "data.restore", "data.aside"}) {
+    if (Has(names, name)) return IdentityLost(path, absl::StrCat(FileIn(path, name), " is there"));
   }
   if (Has(names, kEpoch)) {
     MOORING_ASSIGN_OR_RETURN(const uint64_t epoch, ReadEpoch(FileIn(path, kEpoch)));
@@ -122,32 +126,41 @@ absl::StatusOr<Identity> Create(const std::string& path, const std::string& stor
   return identity;
 }
 
-// V4: the data directory of a complete store is there, and not empty.
-absl::Status CheckData(const std::string& path, const Identity& identity) {
+// V4: the data directory of a complete store is there, and not empty. Tells whether it is lost
+// where that is accepted.
+absl::StatusOr<bool> CheckData(const std::string& path, const Identity& identity, bool accept) {
   const std::string data = FileIn(path, kData);
   const absl::StatusOr<std::vector<std::string>> inside = ListDirectory(data);
   if (!inside.ok() && !absl::IsNotFound(inside.status())) return inside.status();
-  if (inside.ok() && (!identity.complete || !inside->empty())) return absl::OkStatus();
+  if (inside.ok() && (!identity.complete || !inside->empty())) return false;
+  if (accept) return true;
   return absl::DataLossError(absl::StrCat(data, inside.ok() ? " is empty" : " is missing",
                                           ", but store ", identity.store_id,
                                           " was here. Restore a copy of the volume."));
 }
 
+struct Found {
+  Identity identity;
+  bool data_missing = false;
+};
+
 // With the lock held.
-absl::StatusOr<Identity> FindOrCreate(const AcquireOptions& options, const std::string& path,
-                                      const std::string& expected_id) {
+absl::StatusOr<Found> FindOrCreate(const AcquireOptions& options, const std::string& path,
+                                   const std::string& expected_id) {
   MOORING_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(path));
   if (Has(names, kIdentity)) {
     const std::string file = FileIn(path, kIdentity);
     MOORING_ASSIGN_OR_RETURN(Identity identity, ReadIdentity(file));
     MOORING_RETURN_IF_ERROR(CheckStoreId(file, identity, expected_id));
-    MOORING_RETURN_IF_ERROR(CheckData(path, identity));
-    return identity;
+    MOORING_ASSIGN_OR_RETURN(const bool missing,
+                             CheckData(path, identity, options.accept_missing_data));
+    return Found{std::move(identity), missing};
   }
   MOORING_RETURN_IF_ERROR(CheckNoTraces(path, names));
   if (!options.create_if_missing) return HoldsNoStore(path, "no finished creation");
   MOORING_RETURN_IF_ERROR(CheckForeign(path, names));
-  return Create(path, expected_id);
+  MOORING_ASSIGN_OR_RETURN(Identity identity, Create(path, expected_id));
+  return Found{std::move(identity), false};
 }
 
 }  // namespace
@@ -163,17 +176,20 @@ absl::StatusOr<std::unique_ptr<Volume>> Volume::Acquire(const AcquireOptions& op
   MOORING_RETURN_IF_ERROR(CheckBeforeLock(options, path));
   MOORING_ASSIGN_OR_RETURN(
       OwnerLock lock, OwnerLock::Acquire(FileIn(path, kLock), options.timeout, options.waiting));
-  MOORING_ASSIGN_OR_RETURN(Identity identity, FindOrCreate(options, path, expected_id));
+  MOORING_ASSIGN_OR_RETURN(Found found, FindOrCreate(options, path, expected_id));
   MOORING_ASSIGN_OR_RETURN(const uint64_t epoch,
-                           RaiseEpoch(FileIn(path, kEpoch), identity.store_id));
-  return std::unique_ptr<Volume>(new Volume(path, std::move(lock), std::move(identity), epoch));
+                           RaiseEpoch(FileIn(path, kEpoch), found.identity.store_id));
+  return std::unique_ptr<Volume>(
+      new Volume(path, std::move(lock), std::move(found.identity), epoch, found.data_missing));
 }
 
-Volume::Volume(std::string path, OwnerLock lock, Identity identity, uint64_t epoch)
+Volume::Volume(std::string path, OwnerLock lock, Identity identity, uint64_t epoch,
+               bool data_missing)
     : path_(std::move(path)),
       lock_(std::move(lock)),
       identity_(std::move(identity)),
-      epoch_(epoch) {}
+      epoch_(epoch),
+      data_missing_(data_missing) {}
 
 std::string Volume::data_directory() const { return FileIn(path_, kData); }
 

@@ -19,6 +19,8 @@ struct AcquireOptions {
   bool allow_unsafe = false;      // Accept ephemeral and network file systems.
   std::string expected_store_id;  // Empty: any. Otherwise also the id of a new store.
   absl::Duration timeout;         // For the previous owner to go.
+  // A complete store whose data directory is lost is no error: the caller can bring it back.
+  bool accept_missing_data = false;
   std::function<void()> waiting;  // Called about every 50 ms while waiting for it; may be empty.
 };
 
@@ -46,8 +48,12 @@ class Volume {
   const std::string& store_id() const { return identity_.store_id; }
   // Higher than that of every earlier Acquire() of this store.
   uint64_t epoch() const { return epoch_; }
-  // For the engine's files; exists, durably.
+  const std::string& path() const { return path_; }  // Absolute.
+  // For the engine's files; exists, durably, but for data_missing().
   std::string data_directory() const;
+  // The data directory of a complete store was empty or missing when the volume was acquired;
+  // false unless `accept_missing_data`.
+  bool data_missing() const { return data_missing_; }
 
   // The data directory has never been completed, by this or an earlier owner: whatever is in it
   // was never acknowledged, and the engine may start an empty state there. Once it is false, an
@@ -59,12 +65,13 @@ class Volume {
   [[nodiscard]] absl::Status MarkComplete();
 
  private:
-  Volume(std::string path, OwnerLock lock, Identity identity, uint64_t epoch);
+  Volume(std::string path, OwnerLock lock, Identity identity, uint64_t epoch, bool data_missing);
 
   const std::string path_;  // Absolute.
   const OwnerLock lock_;
   Identity identity_;
   const uint64_t epoch_;
+  const bool data_missing_;
 };
 
 }  // namespace mooring::volume

@@ -321,6 +321,30 @@ TEST_F(VolumeTest, LostDataIsDataLoss) {
   EXPECT_FALSE(*FileExists(File("data")));
 }
 
+// V4.
+TEST_F(VolumeTest, LostDataIsAcceptedFromAnOwnerThatCanBringItBack) {
+  const std::string id = MakeStore();
+  options_.accept_missing_data = true;
+  EXPECT_FALSE((*Acquire())->data_missing());
+  ASSERT_OK(RemoveFile(File("data/CURRENT")));
+  EXPECT_TRUE((*Acquire())->data_missing());
+  std::filesystem::remove(File("data"));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Volume> volume, Acquire());
+  EXPECT_TRUE(volume->data_missing());
+  EXPECT_FALSE(volume->created());
+  EXPECT_EQ(volume->store_id(), id);
+  EXPECT_EQ(volume->data_directory(), volume->path() + "/data");
+}
+
+// V1.
+TEST_F(VolumeTest, TracesOfARestoreWithoutAnIdentityAreALostStore) {
+  for (const char* name : {"HISTORY", "data.restore", "data.aside"}) {
+    Put(name);
+    EXPECT_THAT(Acquire(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr(name)));
+    ASSERT_OK(RemoveFile(File(name)));
+  }
+}
+
 TEST_F(VolumeTest, ARefusedVolumeKeepsItsEpoch) {
   options_.expected_store_id = kId;
   MakeStore();
