@@ -33,10 +33,6 @@ absl::Status FencedError(uint64_t slot, std::string_view who) {
   return status;
 }
 
-bool IsFenced(const absl::Status& status) {
-  return status.GetPayload(ToAbsl(kFencedPayload)).has_value();
-}
-
 JournalProtocol::JournalProtocol(std::string archive_id, std::string incarnation,
                                  ProtocolRules rules)
     : archive_id_(std::move(archive_id)), incarnation_(std::move(incarnation)), rules_(rules) {}
@@ -386,3 +382,7 @@ std::string JournalProtocol::Fingerprint() const {
 }
 
 }  // namespace mooring::archive
+
+bool mooring::IsFenced(const absl::Status& status) {
+  return status.GetPayload(ToAbsl(archive::kFencedPayload)).has_value();
+}

@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "mooring/archive.h"
 #include "src/archive/entry.h"
 
 namespace mooring::archive {
@@ -214,6 +215,6 @@ class JournalProtocol {
 
 // The status of an owner that another one took over from.
 absl::Status FencedError(uint64_t slot, std::string_view who);
-bool IsFenced(const absl::Status& status);
+using mooring::IsFenced;
 
 }  // namespace mooring::archive

@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -12,9 +14,9 @@
 #include "mooring/version.h"
 #include "src/archive/history.h"
 #include "src/archive/journal_protocol.h"
-#include "src/archive/remote.h"
 #include "src/base/steady_clock.h"
 #include "src/engine/log_source.h"
+#include "src/objectstore/object_store.h"
 
 namespace mooring::archive {
 
@@ -43,36 +45,48 @@ struct ShipperOptions {
 //   S3  Checkpoints are uploaded beside the shipping (A7), files that a kept checkpoint names not
 //       again, and also made where LogSource::ReadLog() asks for one.
 //   S4  Without anything to send it looks every fence_check_interval.
-//   S5  While the archive is away it goes on trying with growing pauses, and nothing is lost.
+//   S5  While the archive is away it goes on trying with growing pauses, and nothing is lost. So
+//       too where it refuses: credentials are renewed and quotas raised.
+//
+// Where the journal turns out to be damaged the ownership ends as if fenced, with that error.
 //
 // Thread-safe.
 class Shipper {
  public:
-  // `protocol` is in phase kOwning. `history` is the store's, this incarnation the last. Both
-  // `remote` and `source` outlive it.
-  Shipper(std::shared_ptr<Remote> remote, std::unique_ptr<JournalProtocol> protocol,
-          engine::LogSource* source, History history, ShipperOptions options);
-  ~Shipper();  // After Close().
+  // `protocol` is in phase kOwning. `history` is the store's, this incarnation the last, not empty.
+  // `known_files` are those that kept checkpoints name: JournalProtocol::Found::files. `source`
+  // outlives Close().
+  Shipper(std::shared_ptr<objectstore::ObjectStore> store,
+          std::unique_ptr<JournalProtocol> protocol, engine::LogSource* source, History history,
+          const std::vector<ArchivedFile>& known_files, ShipperOptions options);
+  ~Shipper();  // Without Close() before, it is like a crash: what is under way is cut off.
 
-  // What is durable has grown: from any thread, cheap, never blocks.
+  // LogSource::DurableSequence() has grown: from any thread, cheap, never blocks.
   void OnDurable();
 
-  // Sends at once, and returns when `version` is archived. By lineage:
+  // Sends at once, and returns when `version` is archived. What is not durable on the volume yet is
+  // waited for, and nothing here makes it so. By lineage:
   //
   // DATA_LOSS            a takeover left that version behind.
   // DEADLINE_EXCEEDED    not in time; unknown.
   // FAILED_PRECONDITION  fenced (IsFenced()), or closed before.
-  // INVALID_ARGUMENT     the version was never given by this store.
+  // INVALID_ARGUMENT     its epoch is later than this opening's, so it was never given. A sequence
+  //                      that was not given yet cannot be told from one that comes.
   [[nodiscard]] absl::Status WaitArchived(Version version, const Deadline& deadline);
 
-  // OK, or why no write may be accepted now: max_unfenced, max_lag. Waits up to `deadline` for the
-  // lag to fall. Cheap where both are infinite.
+  // OK, or why no write may be accepted now: the end of the ownership, or UNAVAILABLE for
+  // max_unfenced and max_lag. Waits for the lag to fall, and for the first look of this opening, up
+  // to `deadline`. Cheap where both are infinite. A look counts from when it was sent, so that a
+  // process that was stopped for long is refused at its first call.
   [[nodiscard]] absl::Status Admit(const Deadline& deadline);
 
   ArchiveStatus status() const;
 
-  // Ships the rest and leaves a CLOSE, within the deadline. OK: everything that was durable at the
-  // call is archived. No call but status() afterwards. The source may go when it has returned.
+  // Ships the rest, tables that were made or dropped among it, and leaves a CLOSE. OK: everything
+  // that was durable at the call is archived. DEADLINE_EXCEEDED: the message says how much is not;
+  // the object store's calls were cancelled, so it returns about a second later, or, where a
+  // directory's mount hangs, when the kernel lets go of it. Where the ownership had ended, why.
+  // No call but status() afterwards. The source may go when it has returned.
   [[nodiscard]] absl::Status Close(const Deadline& deadline);
 
  private:
