@@ -42,14 +42,15 @@ class ShipperTest : public ::testing::Test {
   }
 
   // One's own side of a journal after a claim of it.
-  std::unique_ptr<JournalProtocol> Own(int incarnation, MemoryStore& store) {
+  std::unique_ptr<JournalProtocol> Own(int incarnation, MemoryStore& store,
+                                       JournalProtocol::Found found = {}) {
     auto protocol = std::make_unique<JournalProtocol>(Id(0xa), Id(incarnation));
     EXPECT_OK(protocol->FindHead());
     EXPECT_OK(Drive(*protocol, store));
     EXPECT_OK(
         protocol->Claim(Claim(protocol->next_slot(), incarnation), Id(0x700 + incarnation), 0));
     EXPECT_OK(Drive(*protocol, store));
-    EXPECT_OK(protocol->BeginOwning({}));
+    EXPECT_OK(protocol->BeginOwning(std::move(found)));
     return protocol;
   }
   std::unique_ptr<Shipper> Start(int incarnation = 1) {
@@ -115,6 +116,34 @@ TEST_F(ShipperTest, NothingIsAcknowledgedBeforeTheFirstCheckpointStands) {
   store_->SetHook(nullptr);
   EXPECT_OK(shipper->WaitArchived({1, 1}, Soon()));
   EXPECT_OK(shipper->Close(Soon()));
+}
+
+// S1, where the archive holds a state that a log could follow.
+TEST_F(ShipperTest, TheNextOpeningMakesACheckpointFirst) {
+  auto first = Start(1);
+  for (int i = 0; i < 3; ++i) ASSERT_OK(CommitAndWait(*first));
+  ASSERT_OK(first->Close(Soon()));
+  ASSERT_OK_AND_ASSIGN(const auto journal, ReadJournal(*store_, 1));
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal));
+  const auto& files = plan.checkpoint->As<CheckpointEntry>()->files;
+  auto protocol = Own(2, *store_, {plan.state, plan.log_slots, plan.min_log, files});
+  std::atomic<bool> hold{true};
+  store_->SetHook([&](const Request& request) {
+    if (request.kind == "file") Eventually([&] { return !hold; });
+    return absl::OkStatus();
+  });
+  source_.Commit();
+  Shipper second(store_, std::move(protocol), &source_, MakeHistory({{1, 1}, {2, 4}}), files,
+                 options_);
+  EXPECT_OK(second.WaitArchived({1, 3}, Soon()));
+  EXPECT_THAT(second.WaitArchived({2, 4}, Deadline(absl::Milliseconds(50))),
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_EQ(Kinds().back(), "CLAIM");
+  hold = false;
+  EXPECT_OK(second.WaitArchived({2, 4}, Soon()));
+  EXPECT_EQ(Kinds().back(), "CHECKPOINT");
+  EXPECT_EQ(Restorable(), 4u);
+  EXPECT_OK(second.Close(Soon()));
 }
 
 TEST_F(ShipperTest, EachAcknowledgedCommitCanBeRestored) {

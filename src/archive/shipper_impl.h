@@ -1,0 +1,175 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "src/archive/checkpointer.h"
+#include "src/archive/shipper.h"
+#include "src/base/futex.h"
+#include "src/base/random_id.h"
+
+// What shipper.cc (any thread) and shipper_threads.cc (the shipper's own) share.
+namespace mooring::archive {
+
+inline constexpr absl::Duration kNever = absl::InfiniteDuration();
+
+// One thread sleeps on it. What happens after Ticket() was taken makes Sleep() return at once.
+class Bell {
+ public:
+  uint32_t Ticket() const { return word_.load(); }
+  void Ring() {
+    word_.fetch_add(1);
+    FutexWake(&word_);
+  }
+  // As Ring(), but wakes only a sleeper who asked for it, and him once.
+  void RingSoftly() {
+    word_.fetch_add(1);
+    if (light_sleeper_.load() && light_sleeper_.exchange(false)) {
+      rung_at_ns_ = absl::ToInt64Nanoseconds(SteadyNow());
+      FutexWake(&word_);
+    }
+  }
+  void Sleep(uint32_t ticket, absl::Duration timeout, bool lightly) {
+    light_sleeper_ = lightly;
+    FutexWait(&word_, ticket, timeout);
+    light_sleeper_ = false;
+  }
+  // When the last light sleeper was woken.
+  absl::Duration rung_at() const { return absl::Nanoseconds(rung_at_ns_.load()); }
+
+ private:
+  std::atomic<uint32_t> word_{0};
+  std::atomic<bool> light_sleeper_{false};
+  std::atomic<int64_t> rung_at_ns_{0};
+};
+
+// Pauses that grow until something succeeds.
+class Pauses {
+ public:
+  absl::Duration Next(absl::Duration longest) {
+    const absl::Duration pause = std::min(next_, longest);
+    next_ = std::min(2 * next_, longest);
+    return pause / 2 + pause / 2 * (static_cast<double>(RandomUint64() % 1024) / 1024);
+  }
+  void Reset() { next_ = kFirst; }
+
+ private:
+  static constexpr absl::Duration kFirst = absl::Milliseconds(20);
+  absl::Duration next_ = kFirst;
+};
+
+struct Waiter {
+  uint64_t sequence = 0;
+  std::atomic<uint32_t> done{0};
+};
+
+struct Shipper::Impl {
+  Impl(std::shared_ptr<objectstore::ObjectStore> store_in,
+       std::unique_ptr<JournalProtocol> protocol_in, engine::LogSource* source_in,
+       History history_in, const std::vector<ArchivedFile>& known_files, ShipperOptions options_in);
+
+  // The journal's thread.
+  void RunJournal();
+  bool TakeStep() ABSL_LOCKS_EXCLUDED(mutex);
+  bool Drive();
+  bool AppendDraft();
+  bool Ship();
+  bool ShipPieces(const std::vector<engine::LogPiece>& pieces);
+  bool Append(JournalProtocol::Body body);
+  void Stands();
+  void ObserveDurable() ABSL_LOCKS_EXCLUDED(mutex);
+  void WantCheckpoint() ABSL_LOCKS_EXCLUDED(mutex);
+  void PauseJournal(const absl::Status& error);
+  bool EndIfOver();
+  void End(ArchiveStatus::State end, absl::Status status);
+  bool IsUrgent(uint64_t durable) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  uint64_t ArchivedSequence() const {
+    return protocol->restorable() == nullptr ? 0 : protocol->restorable()->last_sequence;
+  }
+  int64_t TimeOf(const CheckpointEntry& entry) const;
+
+  // The checkpointer's thread.
+  void RunCheckpointer();
+  void SendHint() ABSL_LOCKS_EXCLUDED(mutex);
+
+  // Any thread.
+  std::optional<absl::Status> Judge(Version version) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  absl::Duration Lag() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  absl::Duration SinceProof() const;
+  const absl::Status& Error() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    return journal_error.ok() ? checkpoint_error : journal_error;
+  }
+  std::string Because() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    return Error().ok() ? "" : absl::StrCat(": ", Error().ToString());
+  }
+  std::string Remaining() ABSL_LOCKS_EXCLUDED(mutex);
+  void Join(bool cancel);
+  void Say(LogSeverity severity, const std::string& text) const {
+    if (options.log) options.log(severity, text);
+  }
+
+  const std::shared_ptr<objectstore::ObjectStore> store;
+  const std::unique_ptr<JournalProtocol> protocol;  // The journal thread's.
+  engine::LogSource* const source;
+  const History history;
+  const ShipperOptions options;
+  Checkpointer checkpointer;
+
+  Bell bell;             // The journal thread sleeps on it,
+  Bell pause_bell;       // and on this one while it pauses.
+  Bell checkpoint_bell;  // The checkpointer's thread.
+  std::atomic<bool> stop{false};
+  std::atomic<bool> closing{false};
+  std::atomic<bool> is_over{false};   // As `over`, for who has no lock.
+  std::atomic<int64_t> proof_ns{-1};  // When the last look was sent that found no other owner.
+
+  mutable absl::Mutex mutex;
+  bool over ABSL_GUARDED_BY(mutex) = false;
+  absl::Status end ABSL_GUARDED_BY(mutex);  // What calls answer once it is over.
+  ArchiveStatus figures ABSL_GUARDED_BY(mutex);
+  // What keeps the journal, and a checkpoint, from going on; OK where nothing does.
+  absl::Status journal_error ABSL_GUARDED_BY(mutex);
+  absl::Status checkpoint_error ABSL_GUARDED_BY(mutex);
+  std::optional<State> archived ABSL_GUARDED_BY(mutex);
+  std::vector<Waiter*> waiters ABSL_GUARDED_BY(mutex);
+  // Since when something durable is not archived; kNever where nothing is.
+  absl::Duration behind_since ABSL_GUARDED_BY(mutex) = kNever;
+  bool checkpoint_wanted ABSL_GUARDED_BY(mutex) = false;  // Until it stands.
+  bool checkpoint_taken ABSL_GUARDED_BY(mutex) = false;   // By the checkpointer.
+  std::optional<CheckpointDraft> draft ABSL_GUARDED_BY(mutex);
+  uint64_t hint_slot ABSL_GUARDED_BY(mutex) = 0;  // To be written; 0: none.
+  bool source_is_gone ABSL_GUARDED_BY(mutex) = false;
+
+  // The journal thread's own.
+  bool first_checkpoint_stands = false;
+  bool needs_checkpoint = false;  // Before anything more can be shipped.
+  std::optional<CheckpointDraft> appending;
+  absl::Duration sent_at;             // The operation under way.
+  bool closing_entry = false;         // It is the CLOSE.
+  int64_t log_bytes_sent = 0;         // That are in the entry under way.
+  uint64_t table_changes = 0;         // Of the last checkpoint.
+  int64_t log_bytes = 0;              // Since that was asked for.
+  std::map<uint64_t, int64_t> times;  // Last sequence and commit time of what was shipped.
+  int64_t last_time_us = 0;
+  int64_t checkpoint_time_us = 0;
+  // What was durable when, ascending: what came later is no older than that.
+  std::deque<std::pair<uint64_t, absl::Duration>> durable_at;
+  Pauses pauses;
+  absl::Duration attempt_time = absl::Seconds(10);
+
+  std::thread journal_thread;
+  std::thread checkpoint_thread;
+};
+
+}  // namespace mooring::archive
