@@ -1,0 +1,272 @@
+#include "src/archive/takeover.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "mooring/status_macros.h"
+#include "src/archive/journal.h"
+#include "src/base/random_id.h"
+#include "src/base/status.h"
+#include "src/base/steady_clock.h"
+
+namespace mooring::archive {
+namespace {
+
+using Phase = JournalProtocol::Phase;
+
+constexpr int kLooks = 5;  // In takeover_wait.
+constexpr absl::Duration kReadTimeout = absl::Seconds(60);
+constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
+constexpr absl::Duration kLongestPause = absl::Seconds(5);
+
+bool Restores(OpeningAction action) {
+  switch (action) {
+    case OpeningAction::kRollForward:
+    case OpeningAction::kRestore:
+    case OpeningAction::kSetAsideAndRestore:
+    case OpeningAction::kHeal:
+    case OpeningAction::kResumeRestore:
+      return true;
+    case OpeningAction::kCreate:
+    case OpeningAction::kServe:
+    case OpeningAction::kUploadFirstCheckpoint:
+    case OpeningAction::kKeep:
+      return false;
+  }
+  return false;
+}
+
+bool Same(const RestorePlan& a, const RestorePlan& b) {
+  return a.checkpoint->slot == b.checkpoint->slot && a.logs.size() == b.logs.size() &&
+         Compare(a.state, b.state) == Relation::kEqual;
+}
+
+// What the journal below a claim holds, and what the open does with it.
+struct View {
+  std::optional<RestorePlan> plan;
+  OpeningAction action = OpeningAction::kServe;
+  std::vector<ArchivedFile> files;
+};
+
+// The files of the checkpoints that were not collected.
+std::vector<ArchivedFile> KeptFiles(const std::vector<JournalItem>& items) {
+  std::vector<std::string> collected;
+  std::vector<ArchivedFile> files;
+  for (const JournalItem& item : items) {
+    if (!item.entry) continue;
+    if (const auto* collect = item.entry->As<CollectEntry>()) {
+      collected.insert(collected.end(), collect->files.begin(), collect->files.end());
+    }
+    if (const auto* checkpoint = item.entry->As<CheckpointEntry>()) {
+      files.insert(files.end(), checkpoint->files.begin(), checkpoint->files.end());
+    }
+  }
+  std::sort(collected.begin(), collected.end());
+  const auto gone = [&](const ArchivedFile& file) {
+    return std::binary_search(collected.begin(), collected.end(), file.name);
+  };
+  files.erase(std::remove_if(files.begin(), files.end(), gone), files.end());
+  return files;
+}
+
+class Run {
+ public:
+  Run(Remote& remote, const VolumeView& volume, const TakeoverOptions& options)
+      : remote_(remote),
+        volume_(volume),
+        options_(options),
+        deadline_(options.acquire_timeout),
+        protocol_(std::make_unique<JournalProtocol>(remote.identity()->archive_id,
+                                                    options.incarnation)) {}
+
+  absl::StatusOr<Takeover> TakeOver() {
+    do {
+      MOORING_RETURN_IF_ERROR(protocol_->FindHead());
+      MOORING_RETURN_IF_ERROR(Drive());
+      MOORING_RETURN_IF_ERROR(AwaitQuiet());
+      MOORING_RETURN_IF_ERROR(Claim());
+    } while (protocol_->phase() != Phase::kClaimed);
+    return Own();
+  }
+
+ private:
+  // An outcome that stays unknown is like a crash: a claim that stands holds no data, and the next
+  // open claims the slot after it.
+  absl::Status Drive() {
+    MOORING_RETURN_IF_ERROR(archive::Drive(*protocol_, remote_.store()));
+    return protocol_->phase() == Phase::kFailed ? protocol_->status() : absl::OkStatus();
+  }
+
+  // Returns when nobody is at work: the last owner closed, or wrote nothing for `takeover_wait`.
+  absl::Status AwaitQuiet() {
+    while (true) {
+      MOORING_ASSIGN_OR_RETURN(const bool closed, Closed());
+      if (closed) return absl::OkStatus();
+      // A claim was lost: somebody lives, whatever a watch would say of it now.
+      if (lost_ && deadline_.Passed()) return AnotherLives();
+      MOORING_ASSIGN_OR_RETURN(const bool moved, WatchOnce());
+      if (!moved) return absl::OkStatus();
+      if (deadline_.Passed()) return AnotherLives();
+    }
+  }
+
+  // The journal is empty, or ends with a CLOSE.
+  absl::StatusOr<bool> Closed() {
+    const uint64_t head = protocol_->head();
+    if (head == 0) return true;
+    const std::string key = SlotKey(head);
+    absl::StatusOr<std::string> object;
+    MOORING_RETURN_IF_ERROR(Retry([&] {
+      object = remote_.store().Get(key, {});
+      return object.status();
+    }));
+    const absl::StatusOr<Entry> entry = DecodeEntry(key, head, *object);
+    if (absl::IsFailedPrecondition(entry.status())) return entry.status();
+    return entry.ok() && entry->As<CloseEntry>() != nullptr;
+  }
+
+  // Whether the head moved within `takeover_wait`.
+  absl::StatusOr<bool> WatchOnce() {
+    const uint64_t head = protocol_->head();
+    for (int i = 0; i < kLooks; ++i) {
+      if (options_.waiting) options_.waiting();
+      absl::SleepFor(options_.takeover_wait / kLooks);
+      MOORING_RETURN_IF_ERROR(protocol_->Watch());
+      MOORING_RETURN_IF_ERROR(Drive());
+      if (protocol_->head() != head) return true;
+    }
+    return false;
+  }
+
+  absl::Status AnotherLives() {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "another owner of this store is at work: ", DescribeOwner(), " wrote to the archive at ",
+        remote_.store().name(), " during the last ",
+        absl::FormatDuration(std::max(options_.acquire_timeout, options_.takeover_wait)),
+        ". Stop it, or wait for it to close."));
+  }
+
+  // The last claim's owner where that is among what is read, else the last entry's writer.
+  std::string DescribeOwner() {
+    const absl::StatusOr<std::vector<JournalItem>> items = remote_.ReadRecent();
+    std::string who = "one that cannot be named";
+    if (!items.ok()) return who;
+    for (const JournalItem& item : *items) {
+      if (!item.entry) continue;
+      if (const auto* claim = item.entry->As<ClaimEntry>()) {
+        who = absl::StrCat(claim->owner, " (incarnation ", item.entry->writer, ", epoch ",
+                           claim->epoch, ")");
+      } else if (who.find(item.entry->writer) == std::string::npos) {
+        who = absl::StrCat("incarnation ", item.entry->writer);
+      }
+    }
+    return who;
+  }
+
+  // The journal up to `last_slot`, and what it means for this open.
+  absl::StatusOr<View> Look(uint64_t last_slot) {
+    std::vector<JournalItem> items;
+    MOORING_RETURN_IF_ERROR(Retry([&]() -> absl::Status {
+      MOORING_ASSIGN_OR_RETURN(items, remote_.ReadRecent());
+      return absl::OkStatus();
+    }));
+    const auto beyond = [&](const JournalItem& item) { return item.slot > last_slot; };
+    ArchiveView archive;
+    archive.archive_id = remote_.identity()->archive_id;
+    archive.store_id = remote_.identity()->store_id;
+    archive.kind = ArchiveView::Kind::kEmpty;
+    if (!std::all_of(items.begin(), items.end(), beyond)) {
+      archive.kind = ArchiveView::Kind::kClaimsOnly;
+    }
+    View view;
+    RestoreTarget target;
+    target.last_slot = last_slot;
+    absl::StatusOr<RestorePlan> plan = PlanRestore(items, target);
+    if (plan.ok()) {
+      archive.kind = ArchiveView::Kind::kState;
+      archive.state = plan->state;
+      view.plan = *std::move(plan);
+    } else if (!absl::IsNotFound(plan.status())) {
+      return plan.status();
+    }
+    MOORING_ASSIGN_OR_RETURN(view.action, DecideOpening(volume_, archive, options_.opening));
+    view.files = KeptFiles(items);
+    return view;
+  }
+
+  absl::Status Prepare(const View& view) {
+    if (!Restores(view.action) || !options_.prepare) return absl::OkStatus();
+    if (prepared_ && Same(*prepared_, *view.plan)) return absl::OkStatus();
+    MOORING_RETURN_IF_ERROR(options_.prepare(*view.plan));
+    prepared_ = view.plan;
+    return absl::OkStatus();
+  }
+
+  // Claims the slot after the head, once it is seen that the open can go on. Preparing may take
+  // long: whatever is written meanwhile takes the slot.
+  absl::Status Claim() {
+    const uint64_t head = protocol_->head();
+    MOORING_ASSIGN_OR_RETURN(const View view, Look(head));
+    MOORING_RETURN_IF_ERROR(Prepare(view));
+    ClaimEntry claim;
+    claim.epoch = options_.epoch;
+    claim.owner = options_.owner;
+    claim.taken_over_slot = head;
+    if (view.plan) {
+      claim.history = view.plan->state.history;
+      claim.taken_over_sequence = view.plan->state.last_sequence;
+    }
+    MOORING_RETURN_IF_ERROR(
+        protocol_->Claim(std::move(claim), RandomId(), absl::ToUnixMicros(absl::Now())));
+    MOORING_RETURN_IF_ERROR(Drive());
+    lost_ = protocol_->phase() == Phase::kClaimLost;
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Takeover> Own() {
+    MOORING_ASSIGN_OR_RETURN(View view, Look(protocol_->head() - 1));
+    MOORING_RETURN_IF_ERROR(Prepare(view));
+    JournalProtocol::Found found;
+    if (view.plan) {
+      found.restorable = view.plan->state;
+      found.logs = view.plan->log_slots;
+      found.min_log = view.plan->min_log;
+      found.files = std::move(view.files);
+    }
+    MOORING_RETURN_IF_ERROR(protocol_->BeginOwning(std::move(found)));
+    return Takeover{view.action, std::move(view.plan), std::move(protocol_)};
+  }
+
+  // Calls `attempt` again, with growing pauses, while it answers UNAVAILABLE.
+  template <typename Attempt>
+  absl::Status Retry(Attempt attempt) {
+    const Deadline deadline(kReadTimeout);
+    for (absl::Duration pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+      const absl::Status status = attempt();
+      if (!absl::IsUnavailable(status) || deadline.Left() <= pause) return status;
+      absl::SleepFor(pause);
+    }
+  }
+
+  Remote& remote_;
+  const VolumeView& volume_;
+  const TakeoverOptions& options_;
+  const Deadline deadline_;
+  std::unique_ptr<JournalProtocol> protocol_;
+  std::optional<RestorePlan> prepared_;
+  bool lost_ = false;  // The last claim was.
+};
+
+}  // namespace
+
+absl::StatusOr<Takeover> TakeOver(Remote& remote, const VolumeView& volume,
+                                  const TakeoverOptions& options) {
+  if (!remote.identity()) {
+    return absl::FailedPreconditionError("an archive is established before it is taken over");
+  }
+  return Run(remote, volume, options).TakeOver();
+}
+
+}  // namespace mooring::archive

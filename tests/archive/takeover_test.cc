@@ -1,0 +1,234 @@
+#include "src/archive/takeover.h"
+
+#include <atomic>
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "src/archive/journal.h"
+#include "src/base/random_id.h"
+#include "src/objectstore/directory_store.h"
+#include "tests/archive/entries.h"
+#include "tests/archive/faulty_store.h"
+#include "tests/testing/hang_guard.h"
+#include "tests/testing/status_matchers.h"
+#include "tests/testing/temp_directory.h"
+
+namespace mooring::archive {
+namespace {
+
+using ::mooring::testing::StatusIs;
+using ::testing::HasSubstr;
+
+class TakeoverTest : public ::testing::Test {
+ protected:
+  void SetUp() override { MakeArchive(directory_.File("archive")); }
+
+  void MakeArchive(const std::string& path) {
+    ASSERT_OK_AND_ASSIGN(auto store, objectstore::DirectoryStore::Open(path));
+    store_ = std::make_shared<FaultyStore>(std::move(store));
+    const ArchiveIdentity identity{Id(0xa), Id(0x57)};
+    ASSERT_OK_AND_ASSIGN(const std::string bytes, EncodeIdentity(identity));
+    ASSERT_OK(store_->Create(kIdentityKey, bytes, {}));
+    ASSERT_OK_AND_ASSIGN(remote_, Remote::Connect(store_, {}));
+  }
+  static TakeoverOptions Options(int incarnation) {
+    TakeoverOptions options;
+    options.incarnation = Id(incarnation);
+    options.epoch = incarnation;
+    options.owner = "pod-" + std::to_string(incarnation);
+    options.takeover_wait = absl::Milliseconds(5);
+    options.acquire_timeout = absl::ZeroDuration();
+    return options;
+  }
+  static VolumeView Good(State state) {
+    VolumeView volume;
+    volume.kind = VolumeView::Kind::kGood;
+    volume.store_id = Id(0x57);
+    volume.state = std::move(state);
+    return volume;
+  }
+  absl::StatusOr<Takeover> Open(const VolumeView& volume, const TakeoverOptions& options) {
+    return TakeOver(*remote_, volume, options);
+  }
+  void Append(JournalProtocol& protocol, JournalProtocol::Body body) {
+    protocol.SetSynced(1000);
+    ASSERT_OK(protocol.Append(std::move(body), RandomId(), 0));
+    ASSERT_OK(Drive(protocol, *store_));
+    ASSERT_EQ(protocol.phase(), JournalProtocol::Phase::kOwning);
+  }
+  // Incarnation 1 owns an archive with sequences 1 to 8, and lives.
+  Takeover MakeState() {
+    absl::StatusOr<Takeover> owner = Open(VolumeView(), Options(1));
+    EXPECT_OK(owner);
+    CheckpointEntry checkpoint = Checkpoint(2, 0, History(), 11);
+    checkpoint.files.clear();
+    Append(*owner->protocol, checkpoint);
+    Append(*owner->protocol, Log({MakeSegment(1, 1, 8)}));
+    return *std::move(owner);
+  }
+
+  mooring::testing::HangGuard guard_;
+  mooring::testing::TempDirectory directory_;
+  std::shared_ptr<FaultyStore> store_;
+  std::shared_ptr<Remote> remote_;
+};
+
+TEST_F(TakeoverTest, ANewStoreClaimsAnEmptyArchiveAtOnce) {
+  TakeoverOptions options = Options(1);
+  options.takeover_wait = absl::Hours(1);
+  ASSERT_OK_AND_ASSIGN(const Takeover owner, Open(VolumeView(), options));
+  EXPECT_EQ(owner.action, OpeningAction::kCreate);
+  EXPECT_FALSE(owner.plan);
+  EXPECT_EQ(owner.protocol->restorable(), nullptr);
+  EXPECT_EQ(owner.protocol->next_slot(), 2u);
+}
+
+TEST_F(TakeoverTest, AfterACloseNobodyIsWatched) {
+  Takeover first = MakeState();
+  Append(*first.protocol, CloseEntry());
+  TakeoverOptions options = Options(2);
+  options.takeover_wait = absl::Hours(1);
+  ASSERT_OK_AND_ASSIGN(const Takeover second, Open(Good({MakeHistory({{1, 1}}), 8}), options));
+  EXPECT_EQ(second.action, OpeningAction::kKeep);
+  ASSERT_TRUE(second.plan);
+  EXPECT_EQ(second.plan->state.last_sequence, 8u);
+  ASSERT_NE(second.protocol->restorable(), nullptr);
+  EXPECT_EQ(second.protocol->ReplayFrom(0), 3u);
+}
+
+TEST_F(TakeoverTest, WhatWentOnIsAppendedToWhatWasThere) {
+  MakeState();
+  ASSERT_OK_AND_ASSIGN(Takeover owner, Open(Good({MakeHistory({{1, 1}}), 9}), Options(2)));
+  Append(*owner.protocol, Log({MakeSegment(1, 9, 9)}));
+  Append(*owner.protocol, Log({MakeSegment(2, 10, 12, 10)}));
+  ASSERT_OK_AND_ASSIGN(const auto items, remote_->ReadRecent());
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(items));
+  EXPECT_EQ(plan.state.last_sequence, 12u);
+}
+
+// Writes in the pauses of the watch, so that nothing depends on how fast anything is.
+TEST_F(TakeoverTest, ALivingOwnerIsNamedAndNotFenced) {
+  Takeover living = MakeState();
+  uint64_t sequence = 8;
+  TakeoverOptions options = Options(2);
+  options.acquire_timeout = absl::Milliseconds(50);
+  options.waiting = [&] {
+    ++sequence;
+    Append(*living.protocol, Log({MakeSegment(1, sequence, sequence)}));
+  };
+  EXPECT_THAT(Open(VolumeView(), options),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("pod-1")));
+  ASSERT_OK(living.protocol->CheckFence());
+  ASSERT_OK(Drive(*living.protocol, *store_));
+  EXPECT_EQ(living.protocol->phase(), JournalProtocol::Phase::kOwning);
+}
+
+TEST_F(TakeoverTest, AnOwnerThatClosesWhileItIsWatchedIsFollowedAtOnce) {
+  Takeover living = MakeState();
+  TakeoverOptions options = Options(2);
+  options.acquire_timeout = absl::Hours(1);
+  int looks = 0;
+  options.waiting = [&] {
+    if (++looks == 1) {
+      Append(*living.protocol, Log({MakeSegment(1, 9, 20)}));
+    } else if (looks == 2) {
+      Append(*living.protocol, CloseEntry());
+    }
+  };
+  ASSERT_OK_AND_ASSIGN(const Takeover next, Open(VolumeView(), options));
+  EXPECT_EQ(looks, 2);
+  EXPECT_EQ(next.action, OpeningAction::kRestore);
+  ASSERT_TRUE(next.plan.has_value());
+  EXPECT_EQ(next.plan->state.last_sequence, 20u);
+}
+
+TEST_F(TakeoverTest, ARefusalFencesNobody) {
+  Takeover owner = MakeState();
+  VolumeView another = Good({});
+  another.store_id = Id(0x99);
+  EXPECT_THAT(Open(another, Options(2)), StatusIs(absl::StatusCode::kFailedPrecondition));
+  TakeoverOptions no_room = Options(3);
+  no_room.prepare = [](const RestorePlan&) { return absl::ResourceExhaustedError("no room"); };
+  EXPECT_THAT(Open(VolumeView(), no_room), StatusIs(absl::StatusCode::kResourceExhausted));
+  ASSERT_OK(owner.protocol->CheckFence());
+  ASSERT_OK(Drive(*owner.protocol, *store_));
+  EXPECT_EQ(owner.protocol->phase(), JournalProtocol::Phase::kOwning);
+}
+
+TEST_F(TakeoverTest, WhatAnOwnerWritesDuringThePreparationIsNotLeftBehind) {
+  Takeover living = MakeState();
+  TakeoverOptions options = Options(2);
+  options.acquire_timeout = absl::Hours(1);
+  std::vector<uint64_t> prepared;
+  options.prepare = [&](const RestorePlan& plan) {
+    prepared.push_back(plan.state.last_sequence);
+    if (prepared.size() == 1) Append(*living.protocol, Log({MakeSegment(1, 9, 20)}));
+    return absl::OkStatus();
+  };
+  ASSERT_OK_AND_ASSIGN(const Takeover next, Open(VolumeView(), options));
+  ASSERT_TRUE(next.plan.has_value());
+  EXPECT_EQ(next.plan->state.last_sequence, 20u);
+  EXPECT_THAT(prepared, ::testing::ElementsAre(8, 20));
+}
+
+TEST_F(TakeoverTest, ClaimsWithoutAStateAreNoNewStore) {
+  ASSERT_OK(Open(VolumeView(), Options(1)));
+  EXPECT_THAT(Open(VolumeView(), Options(2)), StatusIs(absl::StatusCode::kDataLoss));
+  TakeoverOptions options = Options(3);
+  options.opening.create_without_state = true;
+  ASSERT_OK_AND_ASSIGN(const Takeover owner, Open(VolumeView(), options));
+  EXPECT_EQ(owner.action, OpeningAction::kCreate);
+}
+
+TEST_F(TakeoverTest, AClaimWhoseAnswerWasLostIsFound) {
+  store_->LoseAnswersOfCreates(1);
+  ASSERT_OK_AND_ASSIGN(const Takeover owner, Open(VolumeView(), Options(1)));
+  EXPECT_EQ(owner.protocol->next_slot(), 2u);
+}
+
+TEST_F(TakeoverTest, ShortOutagesAreWaitedOut) {
+  MakeState();
+  std::atomic<int> calls{0};
+  store_->set_before([&](std::string_view, std::string_view) {
+    const int call = calls++;
+    return call < 2 || (call > 4 && call < 9) ? absl::UnavailableError("busy") : absl::OkStatus();
+  });
+  ASSERT_OK_AND_ASSIGN(const Takeover owner, Open(Good({MakeHistory({{1, 1}}), 8}), Options(2)));
+  EXPECT_EQ(owner.action, OpeningAction::kKeep);
+}
+
+TEST_F(TakeoverTest, OfThoseWhoOpenAtOnceOneOwnsAndTheOthersAreToldInTime) {
+  for (int round = 0; round < 50; ++round) {
+    MakeArchive(directory_.File("archive" + std::to_string(round)));
+    if (round % 2 == 0) MakeState();
+    const int openers = 2 + round % 4;
+    // All claim only after all have looked, so that no one comes late and takes over again.
+    std::atomic<int> claiming{0};
+    store_->set_before([&](std::string_view call, std::string_view) {
+      if (call == "Create") {
+        ++claiming;
+        while (claiming < openers) std::this_thread::yield();
+      }
+      return absl::OkStatus();
+    });
+    std::vector<absl::StatusOr<Takeover>> results(openers);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < openers; ++i) {
+      threads.emplace_back([&, i] { results[i] = Open(VolumeView(), Options(10 + i)); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    int owners = 0;
+    for (const absl::StatusOr<Takeover>& result : results) {
+      if (result.ok()) {
+        ++owners;
+      } else {
+        EXPECT_THAT(result, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("pod-1")));
+      }
+    }
+    EXPECT_EQ(owners, 1) << "round " << round;
+  }
+}
+
+}  // namespace
+}  // namespace mooring::archive
