@@ -2,13 +2,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "src/archive/restore_plan.h"
 #include "src/engine/log_source.h"
+#include "src/engine/restored_directory.h"
 #include "src/objectstore/object_store.h"
 
 namespace mooring::archive {
@@ -16,8 +19,17 @@ namespace mooring::archive {
 struct RestoreOptions {
   std::string data_directory;  // The engine's: <volume>/data. It is replaced.
   std::string store_id;
+  // The volume's record was at `restoring` when it was read: PutInPlace() may have been killed, and
+  // what is set aside may be what that call did.
+  bool resumed = false;
   int parallel_files = 8;
   std::function<void(int64_t done, int64_t total)> progress;  // Bytes; may be empty.
+  // engine::RestoredDirectory::Begin, but in tests.
+  std::function<absl::StatusOr<std::unique_ptr<engine::RestoredDirectory>>(
+      const std::string& directory, const std::string& store_id)>
+      begin;
+  // For tests: an error ends the restore there, as a kill would. May be empty.
+  std::function<absl::Status(std::string_view step)> after_step;
 };
 
 struct RestoreReport {
@@ -34,27 +46,48 @@ struct RestoreReport {
 //   R2  Space is checked before anything is fetched.
 //   R3  <data> becomes <data>.aside and <data>.restore becomes <data>. What an earlier restore had
 //       set aside is removed before. Killed at any moment, it is resumed by running it again with
-//       the same or a newer plan.
+//       the same or a newer plan. The file SET-ASIDE in <data>.aside says that the directory there
+//       was the engine's; where a resumed restore finds it, it is kept, and what stands at <data>
+//       is the restore's own and is replaced.
 //
-// The caller keeps the volume's record at `restoring` from before PutInPlace() until after it.
+// The caller calls Fetch(), sets the volume's record to `restoring`, calls PutInPlace() and resets
+// the record, in this order.
 class Restorer {
  public:
   Restorer(objectstore::ObjectStore* store, RestoreOptions options);
 
-  // R2 and the files of R1. Touches nothing of the data directory.
+  // R2 and the files of R1. Touches nothing of the data directory; what an earlier restore had set
+  // aside is removed where it is in the way.
   //
   // RESOURCE_EXHAUSTED  there is no room; the message has the numbers.
   // DATA_LOSS           a file of the archive is missing or damaged; the message names it.
   [[nodiscard]] absl::Status Fetch(const RestorePlan& plan);
 
   // As Fetch() for what is still missing; then the logs and R3. `beyond` are pieces of local logs
-  // that follow the plan's state without a gap, and are replayed after it.
+  // that follow the plan's state without a gap, and are replayed after it; see beyond.h.
+  //
+  // UNIMPLEMENTED     the plan ends inside a segment of a log.
+  // INVALID_ARGUMENT  `beyond` does not continue the plan's logs.
   absl::StatusOr<RestoreReport> PutInPlace(const RestorePlan& plan,
                                            const std::vector<engine::LogPiece>& beyond = {});
 
  private:
+  [[nodiscard]] absl::Status PrepareDirectories(const RestorePlan& plan);
+  [[nodiscard]] absl::Status ForEachFile(
+      const std::vector<ArchivedFile>& files,
+      const std::function<absl::Status(const ArchivedFile& file)>& work) const;
+  absl::StatusOr<bool> TakeLocal(const ArchivedFile& file, bool may_link) const;
+  [[nodiscard]] absl::Status CheckSpace(int64_t bytes) const;
+  [[nodiscard]] absl::Status FetchFile(const ArchivedFile& file) const;
+  [[nodiscard]] absl::Status Build(const RestorePlan& plan,
+                                   const std::vector<engine::LogPiece>& beyond) const;
+  [[nodiscard]] absl::Status Swap();
+  [[nodiscard]] absl::Status After(std::string_view step) const;
   objectstore::ObjectStore* const store_;
   const RestoreOptions options_;
+  const std::string data_;
+  const std::string restore_;  // <data>.restore
+  const std::string aside_;    // <data>.aside
   RestoreReport report_;
 };
 
