@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The fault suites at the counts of a long run: tests/soak.sh [rows N...]. Needs a release build, and for rows 3, 7
+# The fault suites at the counts of a long run: tests/soak.sh [rows N...]. Needs a release build, and for rows 3, 6, 7
 # and 19 root. Goes on after a failure, and ends with what failed; seeds stand in the output. Days in all: counts are
 # divided by MOORING_SOAK_DIVISOR.
 set -uo pipefail
@@ -30,6 +30,7 @@ PORTION=1 soak 3 1 300 simulation/power_cut_image_test '*Shutdown*'
 PORTION=1 soak 4 1 100 wal/wal_power_cut_test 'PowerCutTest.*'
 PORTION=2000 soak 4 200000 1 simulation/engine_power_cut_test '*LoseNothing*'
 PORTION=400 soak 5 4000 1 simulation/engine_fault_test '*'
+PORTION=100 soak 6 300 1 simulation/sync_failure_test '*'
 PORTION=1 soak 7 1 30 simulation/full_volume_test '*'
 PORTION=1 soak 8 1 20 simulation/stall_test '*'
 PORTION=500 soak 10 50000 1 simulation/rot_test '*AnyRegion*'

@@ -34,6 +34,7 @@ namespace {
 constexpr char kChildVariable[] = "MOORING_TEST_OWN_MOUNTS";
 constexpr int kSkipped = 77;
 constexpr unsigned kThawSeconds = 30;
+constexpr int kNoLimit = 0;
 
 pid_t Spawn(const std::vector<std::string>& arguments) {
   std::vector<char*> raw;
@@ -112,7 +113,10 @@ absl::StatusOr<std::unique_ptr<LoopVolume>> LoopVolume::Make(const Options& opti
   MOORING_RETURN_IF_ERROR(MakeDirectoryDurably(volume->path_));
   MOORING_RETURN_IF_ERROR(Run({"truncate", "-s", absl::StrCat(options.bytes), volume->image_}));
   if (options.type == Type::kExt4) {
-    MOORING_RETURN_IF_ERROR(Run({"mkfs.ext4", "-q", "-m", "0", volume->image_}));
+    std::vector<std::string> make = {"mkfs.ext4", "-q", "-m", "0"};
+    if (options.whole_blocks) make.insert(make.end(), {"-b", "4096"});
+    make.push_back(volume->image_);
+    MOORING_RETURN_IF_ERROR(Run(make));
   } else {
     MOORING_RETURN_IF_ERROR(Run({"mkfs.xfs", "-q", volume->image_}));
   }
@@ -143,7 +147,14 @@ absl::Status LoopVolume::Mount() {
            absl::StrCat("findmnt -nro SOURCE --mountpoint '", path_, "' > '", name_file, "'")}));
   MOORING_ASSIGN_OR_RETURN(device_, ReadFile(name_file));
   absl::StripAsciiWhitespace(&device_);
-  return absl::OkStatus();
+  return options_.whole_blocks ? LimitRequests(4) : absl::OkStatus();
+}
+
+absl::Status LoopVolume::LimitRequests(int kib) {
+  const std::string limit =
+      absl::StrCat("/sys/block/", device_.substr(device_.rfind('/') + 1), "/queue/max_sectors_kb");
+  MOORING_ASSIGN_OR_RETURN(PosixFile file, PosixFile::Open(limit, O_WRONLY));
+  return file.WriteAt(0, absl::StrCat(kib));
 }
 
 absl::Status LoopVolume::Check() const {
@@ -165,6 +176,8 @@ absl::Status LoopVolume::Shutdown() {
 }
 
 absl::Status LoopVolume::Remount(bool check) {
+  // The limit would stay with the device for its next user.
+  if (options_.whole_blocks) MOORING_RETURN_IF_ERROR(LimitRequests(kNoLimit));
   // What was closed a moment ago may still be busy in the kernel.
   const Deadline deadline(absl::Seconds(30));
   while (umount2(path_.c_str(), 0) != 0) {
@@ -177,6 +190,7 @@ absl::Status LoopVolume::Remount(bool check) {
 
 LoopVolume::~LoopVolume() {
   Thaw().IgnoreError();
+  if (options_.whole_blocks) LimitRequests(kNoLimit).IgnoreError();
   // Where something still has a file open, the end of the mount namespace does it.
   umount2(path_.c_str(), MNT_DETACH);
 }

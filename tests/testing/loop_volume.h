@@ -33,6 +33,10 @@ class LoopVolume {
   struct Options {
     Type type = Type::kExt4;
     int64_t bytes = int64_t{200} << 20;
+    // Blocks of 4 KiB (ext4), and no request to the device is larger, so that each is taken or
+    // refused as a whole. Needed where the image may find no room: a loop device answers OK to a
+    // request of which the file below took only the first part.
+    bool whole_blocks = false;
   };
 
   // UNAVAILABLE where the tools or the rights for it are missing.
@@ -72,6 +76,7 @@ class LoopVolume {
   LoopVolume(const Options& options, std::string image, std::string path);
   absl::Status Mount();
   absl::Status Check() const;
+  absl::Status LimitRequests(int kib);
 
   const Options options_;
   const std::string image_;
