@@ -211,7 +211,13 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
   MOORING_ASSIGN_OR_RETURN(std::shared_ptr<wal::LogFileSystem> file_system,
                            wal::LogFileSystem::Open(log));
   std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(file_system)));
+  if (options.keep_logs) {
+    engine->log_source_ = std::make_unique<RocksDbLogSource>(
+        log.base, options.directory, static_cast<uint64_t>(options.max_wal_bytes), options.durable);
+    engine->file_system_->SetObserver(engine->log_source_.get());
+  }
   MOORING_RETURN_IF_ERROR(engine->OpenDatabase());
+  engine->BeginLogSource();
   engine->file_system_->DatabaseOpened();
   return std::unique_ptr<Engine>(std::move(engine));
 }
@@ -251,6 +257,26 @@ absl::Status RocksDbEngine::OpenDatabase() {
   return absl::OkStatus();
 }
 
+// Logs that an earlier process kept are in files by now, as all that was replayed.
+void RocksDbEngine::BeginLogSource() {
+  for (const std::string& path : file_system_->recovery().held) {
+    file_system_->ReleaseHeld(path).IgnoreError();  // It is found again at the next opening.
+  }
+  if (log_source_ == nullptr) return;
+  log_source_->Begin(db_.get(), file_system_.get(), [this](const rocksdb::FlushOptions& options) {
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    const std::vector<TablePtr> tables = Tables();
+    for (const TablePtr& table : tables) handles.push_back(HandleOf(*table));
+    if (handles.empty()) return rocksdb::Status::OK();
+    return db_->Flush(options, handles);
+  });
+}
+
+void RocksDbEngine::WritesFailed() {
+  failed_ = true;
+  if (log_source_ != nullptr) log_source_->OnFailed();
+}
+
 std::shared_ptr<RocksDbTable> RocksDbEngine::Adopt(
     std::string_view name, std::unique_ptr<rocksdb::ColumnFamilyHandle> handle) {
   auto table = std::make_shared<RocksDbTable>(name, std::move(handle), handles_);
@@ -279,7 +305,10 @@ absl::StatusOr<TablePtr> RocksDbEngine::CreateTable(std::string_view name) {
   MOORING_RETURN_IF_ERROR(
       AfterTableWork(db_->CreateColumnFamily(table_options_, column_family, &handle),
                      absl::StrCat("making table ", ToAbsl(name))));
-  return Adopt(name, std::unique_ptr<rocksdb::ColumnFamilyHandle>(handle));
+  std::shared_ptr<RocksDbTable> table =
+      Adopt(name, std::unique_ptr<rocksdb::ColumnFamilyHandle>(handle));
+  if (log_source_ != nullptr) log_source_->OnTablesChanged();
+  return table;
 }
 
 absl::Status RocksDbEngine::DropTable(EngineTable& table) {
@@ -287,6 +316,7 @@ absl::Status RocksDbEngine::DropTable(EngineTable& table) {
                                          absl::StrCat("dropping table ", table.name())));
   table.MarkDropped();
   writable_.erase(table.id());
+  if (log_source_ != nullptr) log_source_->OnTablesChanged();
   absl::MutexLock lock(&tables_mutex_);
   tables_.erase(table.name());
   return absl::OkStatus();
@@ -312,6 +342,7 @@ absl::Status RocksDbEngine::AddToGroup(const Commit& commit) {
           absl::StrCat("table number ", operation.table, " of the batch was dropped"));
     }
   }
+  group_time_us_ = commit.time_us;
   char marker[kCommitMarkerBytes];
   EncodeCommitMarker({commit.count, commit.time_us}, marker);
   rocksdb::Status added = group_.PutLogData(rocksdb::Slice(marker, sizeof(marker)));
@@ -333,7 +364,7 @@ absl::Status RocksDbEngine::AddToGroup(const Commit& commit) {
 }
 
 void RocksDbEngine::Fail(const absl::Status& reason) {
-  failed_ = true;
+  WritesFailed();
   if (!told_.exchange(true) && options_.failed) options_.failed(reason);
 }
 
@@ -344,8 +375,12 @@ absl::StatusOr<uint64_t> RocksDbEngine::WriteGroup(bool sync) {
   rocksdb::WriteOptions options;
   options.sync = sync;
   const rocksdb::Status written = db_->Write(options, &group_);
-  if (!written.ok()) failed_ = true;
+  if (!written.ok()) WritesFailed();
   MOORING_RETURN_IF_ERROR(FromRocksDb(written, "writing a group of commits"));
+  if (log_source_ != nullptr) {
+    log_source_->OnWritten(group_time_us_);
+    if (sync) log_source_->OnDurable(LastSequence());
+  }
   uint64_t first_sequence;  // RocksDB leaves it in the batch's first eight bytes, little-endian.
   std::memcpy(&first_sequence, group_.Data().data(), sizeof(first_sequence));
   return first_sequence;
@@ -357,7 +392,8 @@ absl::Status RocksDbEngine::Sync() {
     return absl::UnavailableError("syncing the log: an earlier write on the volume failed");
   }
   const absl::Status synced = FromRocksDb(db_->SyncWAL(), "syncing the log");
-  if (!synced.ok()) failed_ = true;
+  if (!synced.ok()) WritesFailed();
+  if (synced.ok() && log_source_ != nullptr) log_source_->OnDurable(LastSequence());
   return synced;
 }
 
@@ -422,6 +458,7 @@ absl::Status RocksDbEngine::Close() {
   handles_->ReleaseAll();
   const rocksdb::Status status = db_->Close();
   db_.reset();
+  file_system_->SetObserver(nullptr);
   return FromRocksDb(status, "closing the data in " + options_.directory);
 }
 

@@ -15,6 +15,7 @@
 #include "rocksdb/file_system.h"
 #include "rocksdb/write_batch.h"
 #include "src/engine/engine.h"
+#include "src/engine/rocksdb_log_source.h"
 #include "src/wal/log_file_system.h"
 
 namespace mooring::engine {
@@ -47,11 +48,14 @@ class RocksDbEngine : public Engine {
   std::unique_ptr<Cursor> NewCursor(const EngineTable& table, CursorOptions options) const override;
   std::unique_ptr<EngineSnapshot> TakeSnapshot() const override;
   uint64_t LastSequence() const override;
+  LogSource* log_source() override { return log_source_.get(); }
   absl::Status Close() override;
 
  private:
   RocksDbEngine(const EngineOptions& options, std::shared_ptr<wal::LogFileSystem> file_system);
   absl::Status OpenDatabase();
+  void BeginLogSource();
+  void WritesFailed();
   absl::Status AfterTableWork(const rocksdb::Status& status, std::string_view what);
   void Fail(const absl::Status& reason);
   std::shared_ptr<RocksDbTable> Adopt(std::string_view name,
@@ -62,6 +66,7 @@ class RocksDbEngine : public Engine {
   const std::unique_ptr<rocksdb::Env> env_;
   const rocksdb::ColumnFamilyOptions table_options_;
   const std::shared_ptr<HandleRegistry> handles_;
+  std::unique_ptr<RocksDbLogSource> log_source_;  // Null where no logs are kept.
   std::unique_ptr<rocksdb::DB> db_;
 
   mutable absl::Mutex tables_mutex_;
@@ -73,6 +78,7 @@ class RocksDbEngine : public Engine {
 
   // The group under way; of the one thread that makes it.
   rocksdb::WriteBatch group_;
+  int64_t group_time_us_ = 0;
   absl::flat_hash_map<uint32_t, std::shared_ptr<RocksDbTable>> writable_;
 };
 

@@ -192,6 +192,9 @@ absl::StatusOr<std::unique_ptr<rocksdb::FSWritableFile>> LogFileSystem::CreateLo
   log->capacity = header.capacity;
   log->incarnation = header.incarnation;
   MOORING_RETURN_IF_ERROR(logs_->AddNew(log));
+  if (LogObserver* observer = logs_->observer()) {
+    observer->OnLogCreated({number, header.generation, 0}, header.predecessor, path);
+  }
   return std::make_unique<LogFile>(logs_, std::move(log), path, std::move(file), spare->bytes);
 }
 

@@ -37,6 +37,10 @@ struct TestSwitches {
 class LogObserver {
  public:
   virtual ~LogObserver() = default;
+  // A log was made, and will be written next; its predecessor, of which nothing is told where there
+  // is none, is complete with that length.
+  virtual void OnLogCreated(const Position& /*position*/, const Position& /*predecessor*/,
+                            const std::string& /*path*/) {}
   // Everything up to `position` is on the disk. Called before the commit is acknowledged.
   virtual void OnSynced(const Position& position) = 0;
   // RocksDB needs the log no more. True keeps its file, renamed to `held_path`, until
