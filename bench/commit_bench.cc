@@ -11,6 +11,7 @@
 #include "bench/flags.h"
 #include "bench/peers/peer.h"
 #include "bench/report.h"
+#include "bench/run.h"
 #include "bench/scratch.h"
 #include "bench/workload.h"
 #include "mooring/status_macros.h"
@@ -18,10 +19,9 @@
 namespace mooring::bench {
 namespace {
 
-struct Settings {
-  std::string volume;
-  std::string json;
-  int rounds = 5;
+struct Settings : CommonSettings {
+  Settings() : CommonSettings(5) {}
+
   double seconds = 1;
   double settle = 0.5;
   std::vector<int> writers = {1, 4, 16, 64};
@@ -30,7 +30,6 @@ struct Settings {
   std::vector<std::string> peers = PeerNames();
   std::vector<std::string> process_peers = {"rocksdb", "mooring"};
   std::vector<std::string> survives = {"power", "process"};
-  bool quick = false;
 };
 
 // One line of the table for each peer: everything that is compared under equal conditions.
@@ -40,31 +39,11 @@ struct Cell {
   int value_bytes;
 };
 
-// What one peer did in one cell, round by round.
-using Rates = std::vector<CommitRate>;
-
 struct CellResult {
   Cell cell;
   std::vector<std::string> peers;
   std::map<std::string, Rates> rates;  // By peer; as many for each as there were rounds.
 };
-
-std::vector<double> Column(const Rates& rates, double CommitRate::*field) {
-  std::vector<double> column;
-  for (const CommitRate& rate : rates) column.push_back(rate.*field);
-  return column;
-}
-
-// The median over the rounds of `subject` to `base` in the same round: what else the machine did
-// meanwhile slowed both.
-double MedianRatio(const Rates& subject, const Rates& base) {
-  std::vector<double> ratios;
-  for (size_t i = 0; i < std::min(subject.size(), base.size()); ++i) {
-    if (base[i].commits_per_second == 0) continue;  // Too short a round for this disk.
-    ratios.push_back(subject[i].commits_per_second / base[i].commits_per_second);
-  }
-  return Median(ratios);
-}
 
 std::string SurvivesName(Survives survives) {
   return survives == Survives::kPowerLoss ? "power" : "process";
@@ -94,17 +73,6 @@ std::vector<CellResult> PlanCells(const Settings& settings,
   return cells;
 }
 
-// A store as a service has it: not its first opening, and nothing left to prepare from that one.
-absl::Status OpenSettled(const Settings& settings, const PeerOptions& options, Peer* peer) {
-  const absl::Duration pause = absl::Seconds(settings.settle);
-  MOORING_RETURN_IF_ERROR(peer->Open(options));
-  absl::SleepFor(pause);
-  MOORING_RETURN_IF_ERROR(peer->Close());
-  MOORING_RETURN_IF_ERROR(peer->Open(options));
-  absl::SleepFor(pause);
-  return absl::OkStatus();
-}
-
 absl::StatusOr<CommitRate> MeasurePeer(const Settings& settings, const Scratch& scratch,
                                        const Cell& cell, const std::string& name) {
   MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<Peer> peer, MakePeer(name));
@@ -113,7 +81,7 @@ absl::StatusOr<CommitRate> MeasurePeer(const Settings& settings, const Scratch& 
   options.survives = cell.survives;
   // The limit is one thread's, whatever it is compared with.
   options.writers = name == "limit" ? 1 : cell.writers;
-  MOORING_RETURN_IF_ERROR(OpenSettled(settings, options, peer.get()));
+  MOORING_RETURN_IF_ERROR(OpenSettled(options, absl::Seconds(settings.settle), peer.get()));
   const Values values(static_cast<size_t>(cell.value_bytes));
   absl::StatusOr<CommitRate> rate =
       MeasureCommits(peer.get(), options.writers, values, absl::Seconds(settings.seconds / 4),
@@ -195,9 +163,7 @@ JsonObject ToJson(const Settings& settings, const std::string& file_system,
 
 absl::Status ReadSettings(int argc, char** argv, Settings* settings) {
   Flags flags("How fast are small commits, against the device's limit and other stores?");
-  flags.Add("volume", "the directory to measure on; required", &settings->volume);
-  flags.Add("json", "also write the results to this file", &settings->json);
-  flags.Add("rounds", "rounds over all peers (5)", &settings->rounds);
+  settings->AddTo(&flags);
   flags.Add("seconds", "seconds for each peer in each cell, after a quarter of it unmeasured (1)",
             &settings->seconds);
   flags.Add("settle", "seconds that a store is left alone after each of two openings (0.5)",
@@ -207,7 +173,6 @@ absl::Status ReadSettings(int argc, char** argv, Settings* settings) {
   flags.Add("peers", "limit,rocksdb,leveldb,lmdb,sqlite,mooring", &settings->peers);
   flags.Add("survives", "power (a sync for each commit), process (no sync), or both",
             &settings->survives);
-  flags.Add("quick", "a second or two in all, to see that it runs", &settings->quick);
   MOORING_RETURN_IF_ERROR(flags.Parse(argc, argv));
   if (settings->quick) {
     settings->rounds = 1;
@@ -218,6 +183,8 @@ absl::Status ReadSettings(int argc, char** argv, Settings* settings) {
   }
   return absl::OkStatus();
 }
+
+}  // namespace
 
 absl::Status Run(int argc, char** argv) {
   Settings settings;
@@ -243,9 +210,4 @@ absl::Status Run(int argc, char** argv) {
   return WriteJson(ToJson(settings, scratch.FileSystemName(), cells), settings.json);
 }
 
-}  // namespace
 }  // namespace mooring::bench
-
-int main(int argc, char** argv) {
-  return mooring::bench::ExitCode(mooring::bench::Run(argc, argv));
-}

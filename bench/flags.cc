@@ -95,6 +95,13 @@ std::string Flags::Usage(std::string_view program) const {
   return usage;
 }
 
+void CommonSettings::AddTo(Flags* flags) {
+  flags->Add("volume", "the directory to measure on; required", &volume);
+  flags->Add("json", "also write the results to this file", &json);
+  flags->Add("rounds", absl::StrCat("rounds over everything (", rounds, ")"), &rounds);
+  flags->Add("quick", "a second or two in all, to see that it runs", &quick);
+}
+
 int ExitCode(const absl::Status& status) {
   if (status.ok()) return 0;
   const std::string text(ToStd(status.message()));

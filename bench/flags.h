@@ -38,6 +38,17 @@ class Flags {
   std::vector<Flag> flags_;
 };
 
+// What every benchmark asks for.
+struct CommonSettings {
+  explicit CommonSettings(int default_rounds) : rounds(default_rounds) {}
+  void AddTo(Flags* flags);
+
+  std::string volume;
+  std::string json;
+  int rounds;
+  bool quick = false;
+};
+
 // Says what went wrong, or the usage that was asked for, and returns what main() returns.
 int ExitCode(const absl::Status& status);
 

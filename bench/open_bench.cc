@@ -17,6 +17,7 @@
 #include "bench/flags.h"
 #include "bench/peers/peer.h"
 #include "bench/report.h"
+#include "bench/run.h"
 #include "bench/scratch.h"
 #include "bench/workload.h"
 #include "mooring/status_macros.h"
@@ -24,14 +25,12 @@
 namespace mooring::bench {
 namespace {
 
-struct Settings {
-  std::string volume;
-  std::string json;
-  int rounds = 5;
+struct Settings : CommonSettings {
+  Settings() : CommonSettings(5) {}
+
   int log_mib = 64;
   int value_bytes = 100;
   std::vector<std::string> peers = {"rocksdb", "mooring"};
-  bool quick = false;
 };
 
 // What a put takes in a log besides its value, about: the key and the record's headers.
@@ -116,12 +115,6 @@ absl::StatusOr<double> MeasurePeer(const Settings& settings, const Scratch& scra
 
 using Times = std::map<std::string, std::vector<double>>;  // Milliseconds, by peer.
 
-double MedianRatio(const std::vector<double>& subject, const std::vector<double>& base) {
-  std::vector<double> ratios;
-  for (size_t i = 0; i < subject.size(); ++i) ratios.push_back(subject[i] / base[i]);
-  return Median(ratios);
-}
-
 absl::Status Report(const Settings& settings, const std::string& file_system, const Times& times) {
   TextTable table;
   table.AddRow({"peer", "open ms", "x rocksdb"});
@@ -150,16 +143,15 @@ absl::Status Report(const Settings& settings, const std::string& file_system, co
   return WriteJson(report, settings.json);
 }
 
+}  // namespace
+
 absl::Status Run(int argc, char** argv) {
   Settings settings;
   Flags flags("How long does opening take after a crash with a full log, against raw RocksDB?");
-  flags.Add("volume", "the directory to measure on; required", &settings.volume);
-  flags.Add("json", "also write the results to this file", &settings.json);
-  flags.Add("rounds", "rounds over all peers (5)", &settings.rounds);
+  settings.AddTo(&flags);
   flags.Add("log-mib", "MiB of log to replay (64)", &settings.log_mib);
   flags.Add("value-bytes", "bytes of each value (100)", &settings.value_bytes);
   flags.Add("peers", "rocksdb,mooring", &settings.peers);
-  flags.Add("quick", "a second or two in all, to see that it runs", &settings.quick);
   MOORING_RETURN_IF_ERROR(flags.Parse(argc, argv));
   if (settings.quick) {
     settings.rounds = 1;
@@ -176,9 +168,4 @@ absl::Status Run(int argc, char** argv) {
   return Report(settings, scratch.FileSystemName(), times);
 }
 
-}  // namespace
 }  // namespace mooring::bench
-
-int main(int argc, char** argv) {
-  return mooring::bench::ExitCode(mooring::bench::Run(argc, argv));
-}

@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "bench/flags.h"
 #include "bench/report.h"
+#include "bench/run.h"
 #include "bench/scratch.h"
 #include "bench/workload.h"
 #include "mooring/status_macros.h"
@@ -22,15 +23,13 @@
 namespace mooring::bench {
 namespace {
 
-struct Settings {
-  std::string volume;
-  std::string json;
-  int rounds = 9;
+struct Settings : CommonSettings {
+  Settings() : CommonSettings(9) {}
+
   double seconds = 1;
   int keys = 1'000'000;
   int value_bytes = 100;
   std::vector<int> threads = {1, 2};
-  bool quick = false;
 };
 
 constexpr int kPutsPerCommit = 1000;
@@ -198,7 +197,6 @@ struct ThreadsResult {
   int threads = 0;
   std::vector<double> rocksdb;  // Reads per second, by round.
   std::vector<double> mooring;
-  std::vector<double> ratios;
 };
 
 absl::StatusOr<std::vector<ThreadsResult>> RunRounds(const Settings& settings,
@@ -226,7 +224,6 @@ absl::StatusOr<std::vector<ThreadsResult>> RunRounds(const Settings& settings,
                                ReadsPerSecond(settings, result.threads, mooring));
       result.mooring.push_back(rate);
       if (round % 2 == 1) MOORING_RETURN_IF_ERROR(measure_rocksdb());
-      result.ratios.push_back(result.mooring.back() / result.rocksdb.back());
     }
   }
   MOORING_RETURN_IF_ERROR(rocksdb.Close());
@@ -240,14 +237,16 @@ absl::Status Report(const Settings& settings, const std::vector<ThreadsResult>& 
   std::vector<JsonObject> rows;
   for (const ThreadsResult& result : results) {
     table.AddRow({absl::StrCat(result.threads), FormatNumber(Median(result.rocksdb)),
-                  FormatNumber(Median(result.mooring)), FormatNumber(Median(result.ratios))});
+                  FormatNumber(Median(result.mooring)),
+                  FormatNumber(MedianRatio(result.mooring, result.rocksdb))});
     rows.emplace_back();
     rows.back()
         .Set("threads", result.threads)
         .Set("rocksdb_gets_per_second", Median(result.rocksdb))
         .Set("mooring_gets_per_second", Median(result.mooring))
-        .Set("ratio", Median(result.ratios))
-        .Set("ratio_by_round", result.ratios);
+        .Set("ratio", MedianRatio(result.mooring, result.rocksdb))
+        .Set("rocksdb_by_round", result.rocksdb)
+        .Set("mooring_by_round", result.mooring);
   }
   printf("%d keys, %d-byte values, warm; medians of %d rounds of %s s\n\n%s", settings.keys,
          settings.value_bytes, settings.rounds, FormatNumber(settings.seconds).c_str(),
@@ -261,17 +260,16 @@ absl::Status Report(const Settings& settings, const std::vector<ThreadsResult>& 
   return WriteJson(report, settings.json);
 }
 
+}  // namespace
+
 absl::Status Run(int argc, char** argv) {
   Settings settings;
   Flags flags("How fast is Table::Get() from a warm store, against RocksDB with equal options?");
-  flags.Add("volume", "the directory to measure on; required", &settings.volume);
-  flags.Add("json", "also write the results to this file", &settings.json);
-  flags.Add("rounds", "rounds over both (9)", &settings.rounds);
+  settings.AddTo(&flags);
   flags.Add("seconds", "seconds for each measurement (1)", &settings.seconds);
   flags.Add("keys", "keys in the store (1000000)", &settings.keys);
   flags.Add("value-bytes", "bytes of each value (100)", &settings.value_bytes);
   flags.Add("threads", "reader threads (1,2)", &settings.threads);
-  flags.Add("quick", "a second or two in all, to see that it runs", &settings.quick);
   MOORING_RETURN_IF_ERROR(flags.Parse(argc, argv));
   if (settings.quick) {
     settings.rounds = 1;
@@ -283,9 +281,4 @@ absl::Status Run(int argc, char** argv) {
   return Report(settings, results);
 }
 
-}  // namespace
 }  // namespace mooring::bench
-
-int main(int argc, char** argv) {
-  return mooring::bench::ExitCode(mooring::bench::Run(argc, argv));
-}

@@ -36,6 +36,14 @@ double Median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
+double MedianRatio(const std::vector<double>& subject, const std::vector<double>& base) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < std::min(subject.size(), base.size()); ++i) {
+    if (base[i] != 0) ratios.push_back(subject[i] / base[i]);
+  }
+  return Median(ratios);
+}
+
 double Percentile(std::vector<float>* samples, double fraction) {
   if (samples->empty()) return 0;
   const size_t index = std::min(

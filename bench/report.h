@@ -12,6 +12,10 @@ namespace mooring::bench {
 // The middle value; the mean of the two middle ones where their count is even. Zero for none.
 double Median(std::vector<double> values);
 
+// The median of `subject` to `base` in the same round: what else the machine did meanwhile slowed
+// both. Rounds whose base is zero do not count.
+double MedianRatio(const std::vector<double>& subject, const std::vector<double>& base);
+
 // The sample below which `fraction` of them lie. Zero for none. Reorders `samples`.
 double Percentile(std::vector<float>* samples, double fraction);
 

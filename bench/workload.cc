@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
 #include "bench/report.h"
+#include "mooring/status_macros.h"
 
 namespace mooring::bench {
 namespace {
@@ -69,6 +70,26 @@ Values::Values(size_t value_bytes) : value_bytes_(value_bytes), pool_((1 << 20) 
 
 std::string_view Values::Get(uint64_t index) const {
   return std::string_view(pool_).substr(Scatter(index) & ((1 << 20) - 1), value_bytes_);
+}
+
+std::vector<double> Column(const Rates& rates, double CommitRate::*field) {
+  std::vector<double> column;
+  for (const CommitRate& rate : rates) column.push_back(rate.*field);
+  return column;
+}
+
+double MedianRatio(const Rates& subject, const Rates& base) {
+  return MedianRatio(Column(subject, &CommitRate::commits_per_second),
+                     Column(base, &CommitRate::commits_per_second));
+}
+
+absl::Status OpenSettled(const PeerOptions& options, absl::Duration pause, Peer* peer) {
+  MOORING_RETURN_IF_ERROR(peer->Open(options));
+  absl::SleepFor(pause);
+  MOORING_RETURN_IF_ERROR(peer->Close());
+  MOORING_RETURN_IF_ERROR(peer->Open(options));
+  absl::SleepFor(pause);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<CommitRate> MeasureCommits(Peer* peer, int writers, const Values& values,

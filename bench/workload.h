@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -43,6 +44,18 @@ struct CommitRate {
   double p50_us = 0;
   double p99_us = 0;
 };
+
+// One measurement for each round.
+using Rates = std::vector<CommitRate>;
+
+std::vector<double> Column(const Rates& rates, double CommitRate::*field);
+// Of commits per second.
+double MedianRatio(const Rates& subject, const Rates& base);
+
+// Opens a store as a service has it: not its first opening, and with a `pause` after each for what
+// is left to prepare.
+[[nodiscard]] absl::Status OpenSettled(const PeerOptions& options, absl::Duration pause,
+                                       Peer* peer);
 
 // `writers` threads commit to `peer`, each waiting for its answer before the next commit. The first
 // `warmup` of it is not counted. The first error of a commit ends the run and is returned.
