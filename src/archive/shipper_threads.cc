@@ -215,8 +215,8 @@ void Shipper::Impl::Stands() {
     checkpoint_bell.Ring();
   }
   if (!first_checkpoint_stands) return;
-  const auto reached = [&](Waiter* waiter) {
-    if (waiter->sequence > archived->last_sequence) return false;
+  const auto reached = [last = archived->last_sequence](Waiter* waiter) {
+    if (waiter->sequence > last) return false;
     waiter->done = 1;
     FutexWake(&waiter->done);
     return true;

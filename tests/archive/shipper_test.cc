@@ -372,6 +372,28 @@ TEST_F(ShipperTest, WritesAreHeldBackWhileTheLagIsTooLong) {
   EXPECT_OK(shipper->Close(Soon()));
 }
 
+TEST_F(ShipperTest, TheLagGrowsWhileALookForAnotherOwnerHangs) {
+  options_.fence_check_interval = absl::Milliseconds(10);
+  auto shipper = Start();
+  ASSERT_OK(AwaitFirstCheckpoint(*shipper));
+  std::atomic<bool> hold{true};
+  std::atomic<bool> held{false};
+  store_->SetHook([&](const Request& request) {
+    held = held || request.kind == "list";
+    if (request.kind == "list") Eventually([&] { return !hold; });
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(Eventually([&] { return held.load(); }));
+  source_.Commit();
+  shipper->OnDurable();
+  const auto lag = [&] { return shipper->status().lag; };
+  EXPECT_TRUE(Eventually([&] { return lag() > absl::Milliseconds(50); }));
+  hold = false;
+  EXPECT_OK(shipper->WaitArchived({1, 1}, Soon()));
+  EXPECT_EQ(lag(), absl::ZeroDuration());
+  EXPECT_OK(shipper->Close(Soon()));
+}
+
 TEST(ArchiveStatusTest, AVersionTravelsInAStatus) {
   const absl::Status status = WithVersion(absl::DeadlineExceededError("late"), {3, 1024});
   EXPECT_EQ(UnarchivedVersion(status), (Version{3, 1024}));
