@@ -4,6 +4,7 @@
 
 #include <system_error>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 
 namespace mooring {
@@ -37,7 +38,11 @@ absl::Status ErrnoError(std::string_view what, std::string_view path, int error)
 
 absl::Status Annotate(const absl::Status& status, std::string_view prefix) {
   if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat(ToAbsl(prefix), ": ", status.message()));
+  absl::Status annotated(status.code(), absl::StrCat(ToAbsl(prefix), ": ", status.message()));
+  status.ForEachPayload([&annotated](absl::string_view type, const absl::Cord& payload) {
+    annotated.SetPayload(type, payload);
+  });
+  return annotated;
 }
 
 }  // namespace mooring

@@ -18,7 +18,7 @@ inline std::string_view ToStd(absl::string_view text) { return {text.data(), tex
 // PERMISSION_DENIED, ENOENT NOT_FOUND, EEXIST ALREADY_EXISTS; all else is UNAVAILABLE.
 absl::Status ErrnoError(std::string_view what, std::string_view path, int error);
 
-// `status` with `prefix` and ": " before its message, and its code kept.
+// `status` with `prefix` and ": " before its message; its code and its payloads are kept.
 absl::Status Annotate(const absl::Status& status, std::string_view prefix);
 
 }  // namespace mooring
