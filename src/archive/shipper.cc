@@ -57,7 +57,33 @@ std::optional<absl::Status> Shipper::Impl::Judge(Version version) const {
   return end.ok() ? absl::FailedPreconditionError("the archive is closed") : end;
 }
 
-absl::Duration Shipper::Impl::Lag() const {
+// Keeps account of how old the oldest commit is that is not archived. Whoever asks does so, for the
+// journal's thread may be waiting for an answer.
+void Shipper::Impl::ObserveDurable() {
+  if (source_is_gone) return;
+  const absl::Duration now = SteadyNow();
+  const uint64_t durable = source->DurableSequence();
+  const uint64_t reached = archived ? archived->last_sequence : 0;
+  while (durable_at.size() > 1 && durable_at[1].first <= reached) durable_at.pop_front();
+  if (durable <= reached) {
+    durable_at.assign(1, {durable, now});
+    behind_since = kNever;
+    return;
+  }
+  // Nothing was behind until it was woken for this.
+  if (behind_since == kNever) {
+    absl::Duration& since = durable_at.front().second;
+    since = std::clamp(bell.rung_at(), since, now);
+  }
+  if (durable_at.back().first < durable &&
+      now - durable_at.back().second > options.ship_interval / 100) {
+    durable_at.emplace_back(durable, now);
+  }
+  behind_since = durable_at.front().second;
+}
+
+absl::Duration Shipper::Impl::Lag() {
+  ObserveDurable();
   return behind_since == kNever ? absl::ZeroDuration() : SteadyNow() - behind_since;
 }
 
@@ -158,7 +184,7 @@ absl::Status Shipper::Admit(const Deadline& deadline) {
 }
 
 ArchiveStatus Shipper::status() const {
-  const Impl& impl = *impl_;
+  Impl& impl = *impl_;
   absl::MutexLock lock(&impl.mutex);
   ArchiveStatus status = impl.figures;
   if (impl.archived) {

@@ -88,7 +88,6 @@ struct Shipper::Impl {
   bool ShipPieces(const std::vector<engine::LogPiece>& pieces);
   bool Append(JournalProtocol::Body body);
   void Stands();
-  void ObserveDurable() ABSL_LOCKS_EXCLUDED(mutex);
   void WantCheckpoint() ABSL_LOCKS_EXCLUDED(mutex);
   void PauseJournal(const absl::Status& error);
   bool EndIfOver();
@@ -105,7 +104,8 @@ struct Shipper::Impl {
 
   // Any thread.
   std::optional<absl::Status> Judge(Version version) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  absl::Duration Lag() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void ObserveDurable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  absl::Duration Lag() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   absl::Duration SinceProof() const;
   const absl::Status& Error() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     return journal_error.ok() ? checkpoint_error : journal_error;
@@ -145,6 +145,8 @@ struct Shipper::Impl {
   std::vector<Waiter*> waiters ABSL_GUARDED_BY(mutex);
   // Since when something durable is not archived; kNever where nothing is.
   absl::Duration behind_since ABSL_GUARDED_BY(mutex) = kNever;
+  // What was durable when, ascending: what came later is no older than that.
+  std::deque<std::pair<uint64_t, absl::Duration>> durable_at ABSL_GUARDED_BY(mutex);
   bool checkpoint_wanted ABSL_GUARDED_BY(mutex) = false;  // Until it stands.
   bool checkpoint_taken ABSL_GUARDED_BY(mutex) = false;   // By the checkpointer.
   std::optional<CheckpointDraft> draft ABSL_GUARDED_BY(mutex);
@@ -163,8 +165,6 @@ struct Shipper::Impl {
   std::map<uint64_t, int64_t> times;  // Last sequence and commit time of what was shipped.
   int64_t last_time_us = 0;
   int64_t checkpoint_time_us = 0;
-  // What was durable when, ascending: what came later is no older than that.
-  std::deque<std::pair<uint64_t, absl::Duration>> durable_at;
   Pauses pauses;
   absl::Duration attempt_time = absl::Seconds(10);
 

@@ -26,12 +26,12 @@ void Shipper::Impl::RunJournal() {
   while (!EndIfOver()) {
     const uint32_t ticket = bell.Ticket();
     if (TakeStep()) continue;
-    ObserveDurable();
     // What is due next, and whether more that is durable changes that.
     absl::Duration next = options.fence_check_interval - SinceProof();
     bool lightly = false;
     {
       absl::MutexLock lock(&mutex);
+      ObserveDurable();
       const bool ships = first_checkpoint_stands && !needs_checkpoint;
       if (behind_since != kNever && ships) {
         next = std::min(next, behind_since + options.ship_interval - SteadyNow());
@@ -60,12 +60,12 @@ bool Shipper::Impl::TakeStep() {
   const bool close = closing;  // Before it looks what there is.
   const bool tables_changed = source->TableChanges() != table_changes;
   if (tables_changed || log_bytes >= options.checkpoint_log_bytes) WantCheckpoint();
-  ObserveDurable();
   const uint64_t durable = source->DurableSequence();
   const bool behind = durable > ArchivedSequence();
   bool ship = close;
   {
     absl::MutexLock lock(&mutex);
+    ObserveDurable();
     ship = ship || IsUrgent(durable) || SteadyNow() >= behind_since + options.ship_interval;
   }
   if (behind && ship) return Ship();
@@ -222,30 +222,6 @@ void Shipper::Impl::Stands() {
     return true;
   };
   waiters.erase(std::remove_if(waiters.begin(), waiters.end(), reached), waiters.end());
-}
-
-// Keeps account of how old the oldest commit is that is not archived.
-void Shipper::Impl::ObserveDurable() {
-  const absl::Duration now = SteadyNow();
-  const uint64_t durable = source->DurableSequence();
-  const uint64_t reached = ArchivedSequence();
-  absl::MutexLock lock(&mutex);
-  while (durable_at.size() > 1 && durable_at[1].first <= reached) durable_at.pop_front();
-  if (durable <= reached) {
-    durable_at.assign(1, {durable, now});
-    behind_since = kNever;
-    return;
-  }
-  // Nothing was behind until it was woken for this.
-  if (behind_since == kNever) {
-    absl::Duration& since = durable_at.front().second;
-    since = std::clamp(bell.rung_at(), since, now);
-  }
-  if (durable_at.back().first < durable &&
-      now - durable_at.back().second > options.ship_interval / 100) {
-    durable_at.emplace_back(durable, now);
-  }
-  behind_since = durable_at.front().second;
 }
 
 void Shipper::Impl::WantCheckpoint() {
