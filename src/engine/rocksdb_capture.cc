@@ -67,6 +67,11 @@ bool RocksDbLogSource::FlushesAreQuiet() const {
          Property(db, Properties::kNumImmutableMemTable) == 0;
 }
 
+// Or has ended already.
+bool RocksDbLogSource::FlushHasBegun() const {
+  return Property(db_, rocksdb::DB::Properties::kNumRunningFlushes) > 0 || FlushesAreQuiet();
+}
+
 // Begins the flush while no commit is under way and no other flush is due: two flushes that were
 // asked for with different reasons may meet in one job, where RocksDB's asserts abort.
 absl::Status RocksDbLogSource::Flush(const Exclusively& exclusively) {
@@ -83,7 +88,12 @@ absl::Status RocksDbLogSource::Flush(const Exclusively& exclusively) {
       rocksdb::FlushOptions options;
       options.wait = false;
       options.allow_write_stall = true;
-      return FromRocksDb(flush_(options), "flushing for a checkpoint");
+      MOORING_RETURN_IF_ERROR(FromRocksDb(flush_(options), "flushing for a checkpoint"));
+      // A commit may ask for another flush: not before the job of this one has begun.
+      while (!FlushHasBegun() && !failed_ && !deadline.Passed()) {
+        absl::SleepFor(absl::Milliseconds(1));
+      }
+      return absl::OkStatus();
     }));
   }
   while (!FlushesAreQuiet()) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <deque>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <random>
@@ -239,6 +240,35 @@ TEST_F(LogSourceTest, CapturesAndPiecesGiveTheStateThatTheySay) {
   while (archive.reached < engine_->LastSequence() && !HasFatalFailure()) Ship(&archive);
   moments.push_back(archive);
   for (const Archive& moment : moments) ExpectRestores(moment);
+}
+
+// The second time there is nothing to flush.
+TEST_F(LogSourceTest, ACaptureOfAnIdleEngineHasEverything) {
+  for (int i = 0; i < 50; ++i) Commit(true);
+  for (int i = 0; i < 2; ++i) {
+    Archive archive;
+    ASSERT_OK(Capture(&archive));
+    EXPECT_EQ(archive.base.max_sequence, engine_->LastSequence());
+    EXPECT_EQ(archive.base.max_time_us, time_us_);
+    ExpectRestores(archive);
+  }
+}
+
+TEST_F(LogSourceTest, DamageOfALogIsNoticed) {
+  Archive archive;
+  ASSERT_OK(Capture(&archive));
+  Commit(true);
+  for (const auto& file : fs::directory_iterator(directory_.File("data"))) {
+    if (file.path().extension() != ".log") continue;
+    std::fstream log(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+    constexpr int kInTheFirstPayload = 4096 + 90;
+    log.seekg(kInTheFirstPayload);
+    const char byte = static_cast<char>(log.get() ^ 1);
+    log.seekp(kInTheFirstPayload);
+    log.put(byte);
+  }
+  EXPECT_THAT(source_->ReadLog(archive.reached, archive.base.table_changes, 1 << 20),
+              StatusIs(absl::StatusCode::kDataLoss));
 }
 
 // E1
