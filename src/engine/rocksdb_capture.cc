@@ -117,7 +117,10 @@ absl::StatusOr<CapturedState> RocksDbLogSource::Capture(const std::string& direc
   for (int i = 0; i < kTries; ++i) {
     auto state = CaptureFiles(directory);
     if (!absl::IsAborted(state.status())) {
-      if (state.ok()) state->table_changes = table_changes;
+      if (state.ok()) {
+        state->table_changes = table_changes;
+        OnDurable(state->max_sequence);  // In files, also what no log was synced for.
+      }
       return state;
     }
   }

@@ -6,6 +6,7 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <random>
@@ -188,8 +189,14 @@ class LogSourceTest : public ::testing::Test {
         restored->Finish(archive.base.manifest_path, archive.base.manifest, archive.base.current));
     ASSERT_OK_AND_ASSIGN(auto engine, engine::Open(OptionsFor(elsewhere, false)));
     EXPECT_EQ(engine->LastSequence(), archive.reached);
-    const Contents contents = Read(*engine);
-    EXPECT_TRUE(contents == Expected(archive)) << "at sequence " << archive.reached;
+    Contents contents = Read(*engine);
+    const Contents expected = Expected(archive);
+    // A table that was made during the capture may be there, too.
+    for (auto table = contents.begin(); table != contents.end();) {
+      const bool extra = table->second.empty() && expected.count(table->first) == 0;
+      table = extra ? contents.erase(table) : std::next(table);
+    }
+    EXPECT_TRUE(contents == expected) << "at sequence " << archive.reached;
     ASSERT_OK(engine->Close());
     engine.reset();
     fs::remove_all(elsewhere);
