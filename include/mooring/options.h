@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "mooring/archive.h"
 #include "mooring/health.h"
 
 namespace mooring {
@@ -20,13 +21,17 @@ struct Progress {
     kReadingLog = 2,     // Proving what the log holds.
     kReplayingLog = 3,
     kServing = 4,
+    kReachingArchive = 5,  // The archive does not answer; it is tried again.
+    kWatchingArchive = 6,  // Whether an owner on another volume still writes to it.
+    kRestoring = 7,        // The state is fetched from the archive.
   };
   Phase phase = Phase::kInspectingVolume;
   int64_t done = 0;
   int64_t total = 0;
 };
 
-// "inspecting-volume", "acquiring-lock", "reading-log", "replaying-log", "serving".
+// "inspecting-volume", "acquiring-lock", "reading-log", "replaying-log", "serving",
+// "reaching-archive", "watching-archive", "restoring".
 std::string_view PhaseName(Progress::Phase phase);
 
 enum class LogSeverity { kInfo = 0, kWarning = 1, kError = 2 };
@@ -42,16 +47,21 @@ struct Options {
 
   // Accept a volume that does not outlive the pod (overlay, tmpfs, ramfs, emptyDir), or whose locks
   // cannot be trusted (a network file system). For tests and caches: acknowledged commits may be
-  // lost.
+  // lost. With an archive a volume that does not outlive the pod is accepted without this: what is
+  // lost with it is what Durability::kArchive did not acknowledge.
   bool allow_unsafe_volume = false;
 
   // The id the store must have: 32 hexadecimal digits. Another store's volume is refused with
   // FAILED_PRECONDITION; a new store gets this id. Empty: any id, and a random one for a new store.
   std::string store_id;
 
-  // How long Open() waits for a previous owner of the volume to let go, before it answers
-  // FAILED_PRECONDITION. Zero: no wait. Kubernetes takes up to 30 s to end a pod that it replaces.
+  // How long Open() waits for a previous owner of the volume, and then of the archive, to let go
+  // before it answers FAILED_PRECONDITION. Zero: no wait. Kubernetes takes up to 30 s to end a pod
+  // that it replaces.
   absl::Duration acquire_timeout = absl::Seconds(60);
+
+  // Where the state is kept besides, so that it outlives the volume. Nowhere unless its url is set.
+  ArchiveOptions archive;
 
   // Memory for cached data blocks, in bytes. From 1 MiB. More means fewer reads of the volume.
   int64_t cache_bytes = int64_t{256} << 20;

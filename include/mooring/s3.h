@@ -2,8 +2,7 @@
 
 namespace mooring {
 
-// Makes `s3://bucket/prefix` known as an archive's url; before it only `file:///path` is. (No store
-// has an archive yet: this is what it will stand on.) Part of the component `s3`:
+// Makes `s3://bucket/prefix` known as an archive's url; before it only `file:///path` is. Part of the component `s3`:
 // find_package(mooring COMPONENTS s3), link mooring::s3. Call it before opening a store; calling it
 // again does nothing. Thread-safe.
 //

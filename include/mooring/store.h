@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "mooring/archive.h"
 #include "mooring/health.h"
 #include "mooring/iterator.h"
 #include "mooring/options.h"
@@ -28,10 +29,12 @@ class StoreCore;
 struct CloseReport {
   bool synced = false;  // Every acknowledged commit, kProcess too, survives power loss.
   bool released =
-      false;        // The volume is free for the next owner. Where it is not, it becomes free by
-                    // itself when the last reader or stalled operation ends, or the process.
-  int readers = 0;  // Reads, iterators and snapshots that were still in use.
-  absl::Status status;  // Why something above is false; OK otherwise.
+      false;  // The volume is free for the next owner. Where it is not, it becomes free by
+              // itself when the last reader or stalled operation ends, or the process.
+  bool archived = false;  // Everything acknowledged is in the archive. False where there is none.
+  int readers = 0;        // Reads, iterators and snapshots that were still in use.
+  absl::Status status;    // Why something above is false, but for the lack of an archive; else OK.
+  ArchiveStatus archive;  // How far it is archived; `lag_bytes` are what is left.
 };
 
 // A durable key-value state on a mounted volume, with one owner at a time.
@@ -48,20 +51,31 @@ class Store {
   // Opens the store on `options.volume`, or makes it. Waits for a previous owner up to
   // `acquire_timeout`, then for the log to be read and replayed; both show in `options.progress`.
   //
+  // With an archive it also waits until the archive answers (`archive.reach_timeout`), takes it
+  // over from an owner that is gone, and restores from it what the volume lacks: an empty volume, a
+  // lost or damaged one, an older copy, one whose owner was overtaken. What only the volume held,
+  // and the archive's state does not continue, is set aside beside the data, where the next restore
+  // removes it.
+  //
   // FAILED_PRECONDITION  the mount is not fit (overlay, tmpfs, emptyDir, network, read-only),
   // another
-  //                      owner holds the volume, it holds another store, or a newer format.
+  //                      owner holds the volume or the archive, one of them is another store's or
+  //                      of a newer format, or the volume remembers another archive.
   // NOT_FOUND            the path is missing, or holds no store and `create_if_missing` is off.
   // INVALID_ARGUMENT     the path is not a directory, or an option is out of its limits.
-  // PERMISSION_DENIED    the path cannot be written.
+  // PERMISSION_DENIED    the path cannot be written, or the archive forbids something.
   // RESOURCE_EXHAUSTED   the volume has no space left to open on.
   // DATA_LOSS            commits that were acknowledged are missing or damaged; the message names
-  //                      file, offset and range. Nothing was changed. Restore a copy of the volume.
-  // UNAVAILABLE          reading or writing the volume failed. Retrying may help.
+  //                      file, offset and range. Nothing was changed. Restore a copy of the volume,
+  //                      or configure the archive.
+  // UNAVAILABLE          reading or writing the volume failed, or the archive was not reached.
+  //                      Retrying may help.
+  // UNAUTHENTICATED      the archive does not take the credentials.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options);
 
   // Closes, waiting as long as that takes, but not for iterators and snapshots that are still in
-  // use: then the volume is released when the last of them goes. Prefer Close().
+  // use: then the volume is released when the last of them goes. For the archive it waits 10 s.
+  // Prefer Close().
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -90,9 +104,28 @@ class Store {
   // DATA_LOSS            a write or a sync failed. Unknown whether it happened; writes are refused
   //                      until the store is reopened, which heals what the device allows.
   // FAILED_PRECONDITION  the store is closed or read-only; health() says why. Nothing was applied.
+  //                      Where IsFenced(), another owner took over.
+  // UNAVAILABLE          the archive is too far behind, or silent for too long, for the limits of
+  //                      Options::archive. Nothing was applied.
   //
-  // Waits for one device sync at kVolume, shared with other writers.
+  // At kArchive, what went wrong after the commit was on the volume is told with these codes too:
+  // then UnarchivedVersion() has the commit's version. INVALID_ARGUMENT: there is no archive.
+  //
+  // Waits for one device sync at kVolume, shared with other writers; at kArchive for one request to
+  // the archive besides.
   absl::StatusOr<Version> Commit(const WriteBatch& batch, const CommitOptions& options = {});
+
+  // Returns when `version` and all before it are archived, and has what is missing sent at once.
+  // Syncs, so that a kProcess commit counts too.
+  //
+  // DATA_LOSS            the version is not in this store's past: a takeover left it behind.
+  // DEADLINE_EXCEEDED    not within `timeout`. It goes on.
+  // FAILED_PRECONDITION  closed, or another owner took over: IsFenced().
+  // INVALID_ARGUMENT     there is no archive, or no such version yet.
+  [[nodiscard]] absl::Status WaitArchived(Version version, absl::Duration timeout);
+
+  // How far the store is archived, and how the archive fares.
+  ArchiveStatus archive_status() const;
 
   // The present moment over all tables. FAILED_PRECONDITION once closed.
   absl::StatusOr<Snapshot> TakeSnapshot() const;
@@ -103,8 +136,9 @@ class Store {
   const std::string& id() const;
   Health health() const;
 
-  // Syncs, and releases the volume for the next owner. Refuses new work at once, and returns when
-  // all is done or `timeout` is over, whichever is first. A second call reports the same close.
+  // Syncs, sends what is missing to the archive, and releases the volume for the next owner.
+  // Refuses new work at once, and returns when all is done or `timeout` is over, whichever is
+  // first. The archive gets four fifths of that time. A second call reports the same close.
   CloseReport Close(absl::Duration timeout);
 
  private:

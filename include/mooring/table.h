@@ -23,12 +23,15 @@ class TableState;
 enum class Durability {
   kProcess = 1,  // The end of the process, also by SIGKILL. No wait for the device.
   kVolume = 2,   // Power loss of the node. One device sync, shared with other writers.
+  kArchive = 3,  // Loss of the volume. As kVolume, and then one request to the archive, shared with
+                 // other writers. Readable before it is archived.
 };
 
 struct CommitOptions {
   Durability durability = Durability::kVolume;
   // How long to wait for the answer. When it is over the commit returns DEADLINE_EXCEEDED: whether
-  // it happens is unknown. Infinite by default.
+  // it happens is unknown; where it is only unknown whether it is archived, UnarchivedVersion() of
+  // mooring/archive.h has its version. Infinite by default.
   absl::Duration timeout = absl::InfiniteDuration();
 };
 

@@ -48,7 +48,24 @@ struct View {
   std::optional<RestorePlan> plan;
   OpeningAction action = OpeningAction::kServe;
   std::vector<ArchivedFile> files;
+  uint64_t max_epoch = 0;
 };
+
+uint64_t MaxEpoch(const std::vector<JournalItem>& items) {
+  uint64_t epoch = 0;
+  const auto see = [&](const History& history) {
+    for (const HistoryEntry& entry : history.entries()) epoch = std::max(epoch, entry.epoch);
+  };
+  for (const JournalItem& item : items) {
+    if (!item.entry) continue;
+    if (const auto* claim = item.entry->As<ClaimEntry>()) {
+      epoch = std::max(epoch, claim->epoch);
+      see(claim->history);
+    }
+    if (const auto* checkpoint = item.entry->As<CheckpointEntry>()) see(checkpoint->history);
+  }
+  return epoch;
+}
 
 // The files of the checkpoints that were not collected.
 std::vector<ArchivedFile> KeptFiles(const std::vector<JournalItem>& items) {
@@ -193,6 +210,8 @@ class Run {
     }
     MOORING_ASSIGN_OR_RETURN(view.action, DecideOpening(volume_, archive, options_.opening));
     view.files = KeptFiles(items);
+    items.erase(std::remove_if(items.begin(), items.end(), beyond), items.end());
+    view.max_epoch = MaxEpoch(items);
     return view;
   }
 
@@ -233,10 +252,12 @@ class Run {
       found.restorable = view.plan->state;
       found.logs = view.plan->log_slots;
       found.min_log = view.plan->min_log;
-      found.files = std::move(view.files);
+      found.files = view.files;
     }
     MOORING_RETURN_IF_ERROR(protocol_->BeginOwning(std::move(found)));
-    return Takeover{view.action, std::move(view.plan), std::move(protocol_)};
+    if (!view.plan) view.files.clear();
+    return Takeover{view.action, std::move(view.plan), std::move(protocol_), std::move(view.files),
+                    view.max_epoch};
   }
 
   // Calls `attempt` again, with growing pauses, while it answers UNAVAILABLE.

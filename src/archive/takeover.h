@@ -36,6 +36,8 @@ struct Takeover {
   std::optional<RestorePlan> plan;  // Where the archive holds a state.
   // In phase kOwning: its restorable() is the state of `plan`, or nothing.
   std::unique_ptr<JournalProtocol> protocol;
+  std::vector<ArchivedFile> known_files;  // That kept checkpoints name.
+  uint64_t max_epoch = 0;                 // The highest that any opening seen in the archive had.
 };
 
 // Watches for a living owner, claims the archive, and decides what the open does (DESIGN 3, steps 3

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "src/base/futex.h"
@@ -167,8 +168,13 @@ void CommitQueue::Stop() {
 absl::Status CommitQueue::Refusal() const {
   if (stopped_) return absl::FailedPreconditionError("the store is closed");
   if (failure_.ok()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
+  absl::Status refusal = absl::FailedPreconditionError(
       absl::StrCat("the store is read-only until it is reopened, because: ", failure_.ToString()));
+  // Such as that another owner took over.
+  failure_.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    refusal.SetPayload(type, payload);
+  });
+  return refusal;
 }
 
 // Returns when `node` is answered.

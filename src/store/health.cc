@@ -38,6 +38,12 @@ std::string_view PhaseName(Progress::Phase phase) {
       return "replaying-log";
     case Progress::Phase::kServing:
       return "serving";
+    case Progress::Phase::kReachingArchive:
+      return "reaching-archive";
+    case Progress::Phase::kWatchingArchive:
+      return "watching-archive";
+    case Progress::Phase::kRestoring:
+      return "restoring";
   }
   return "unknown";
 }

@@ -31,6 +31,12 @@ absl::StatusOr<Version> Store::Commit(const WriteBatch& batch, const CommitOptio
   return core_->Commit(batch, options);
 }
 
+absl::Status Store::WaitArchived(Version version, absl::Duration timeout) {
+  return core_->WaitArchived(version, timeout);
+}
+
+ArchiveStatus Store::archive_status() const { return core_->archive_status(); }
+
 absl::StatusOr<Snapshot> Store::TakeSnapshot() const {
   internal::ReaderToken token(core_->gate());
   if (!token.entered()) return internal::StoreCore::ClosedError();

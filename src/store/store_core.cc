@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "mooring/status_macros.h"
+#include "src/archive/unarchived.h"
 #include "src/base/posix_file.h"
 #include "src/base/random_id.h"
 #include "src/base/status.h"
@@ -24,6 +25,12 @@ namespace {
 // An operation on the volume that has not answered for so long is a stall.
 constexpr absl::Duration kStallAge = absl::Seconds(1);
 
+// What the archive gets of a close without a deadline, and its share of one with.
+constexpr absl::Duration kArchiveCloseTime = absl::Seconds(10);
+constexpr double kArchiveCloseShare = 0.8;
+// How long Open() tries to reach an archive that it may serve without.
+constexpr absl::Duration kUnreachedAfter = absl::Seconds(5);
+
 Options WithSerialLog(Options options) {
   options.log = OneAtATime(std::move(options.log));
   return options;
@@ -35,7 +42,8 @@ StoreCore::StoreCore(const Options& options)
     : options_(WithSerialLog(options)),
       tag_(RandomUint64() | 1),
       monitor_(options.health_monitor != nullptr ? options.health_monitor
-                                                 : std::make_shared<HealthMonitor>()) {}
+                                                 : std::make_shared<HealthMonitor>()),
+      incarnation_(RandomId()) {}
 
 StoreCore::~StoreCore() = default;
 
@@ -57,12 +65,31 @@ absl::Status StoreCore::Start() {
     if (!oldest.has_value()) return std::nullopt;
     return Health::Stall{oldest->name, oldest->age};
   });
+  MOORING_RETURN_IF_ERROR(ReachArchive());
   MOORING_RETURN_IF_ERROR(AcquireVolume());
-  MOORING_RETURN_IF_ERROR(OpenEngine());
-  queue_ = std::make_unique<CommitQueue>(engine_.get(), epoch_,
-                                         [this](const absl::Status& reason) { OnFailure(reason); });
-  StartMonitor();
-  Report(Progress::Phase::kServing);
+  return OpenState();
+}
+
+// Before the volume is touched: what it must hold, the archive knows.
+absl::Status StoreCore::ReachArchive() {
+  if (options_.archive.url.empty()) return absl::OkStatus();
+  Report(Progress::Phase::kReachingArchive);
+  archive::Remote::ConnectOptions connect;
+  connect.timeout = options_.archive.serve_unreached
+                        ? std::min(kUnreachedAfter, options_.archive.reach_timeout)
+                        : options_.archive.reach_timeout;
+  connect.retrying = [this](const absl::Status& status) {
+    Report(Progress::Phase::kReachingArchive);
+    if (options_.log) {
+      options_.log(LogSeverity::kWarning,
+                   absl::StrCat("the archive is not reached: ", status.message()));
+    }
+  };
+  auto reached = archive::Remote::Connect(options_.archive.url, connect);
+  if (absl::IsUnavailable(reached.status()) && options_.archive.serve_unreached) {
+    return absl::OkStatus();
+  }
+  MOORING_ASSIGN_OR_RETURN(remote_, std::move(reached));
   return absl::OkStatus();
 }
 
@@ -71,8 +98,20 @@ absl::Status StoreCore::AcquireVolume() {
   volume::AcquireOptions acquire;
   acquire.path = options_.volume;
   acquire.create_if_missing = options_.create_if_missing;
-  acquire.allow_unsafe = options_.allow_unsafe_volume;
+  acquire.mounts = volume::MountPolicy::kDurable;
+  if (!options_.archive.url.empty()) acquire.mounts = volume::MountPolicy::kAnyThatLocks;
+  if (options_.allow_unsafe_volume) acquire.mounts = volume::MountPolicy::kAny;
+  acquire.accept_missing_data = remote_ != nullptr;
   acquire.expected_store_id = options_.store_id;
+  if (remote_ != nullptr && remote_->identity()) {
+    const std::string& archived = remote_->identity()->store_id;
+    if (!options_.store_id.empty() && options_.store_id != archived) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the archive at ", options_.archive.url, " holds store ", archived,
+                       ", and store_id asks for ", options_.store_id, ". Correct one of them."));
+    }
+    acquire.expected_store_id = archived;
+  }
   acquire.timeout = options_.acquire_timeout;
   acquire.waiting = [this] { Report(Progress::Phase::kAcquiringLock); };
   MOORING_ASSIGN_OR_RETURN(volume_, volume::Volume::Acquire(acquire));
@@ -100,11 +139,36 @@ void StoreCore::StartMonitor() {
                                                     space_gate_, watch_, std::move(callbacks));
 }
 
-absl::Status StoreCore::OpenEngine() {
+Opening::Environment StoreCore::MakeEnvironment() {
+  Opening::Environment environment;
+  environment.options = &options_;
+  environment.volume = volume_.get();
+  environment.incarnation = incarnation_;
+  environment.open_engine = [this](bool create) { return OpenEngine(create); };
+  environment.report = [this](Progress::Phase phase, int64_t done, int64_t total) {
+    Report(phase, done, total);
+  };
+  return environment;
+}
+
+absl::Status StoreCore::OpenState() {
+  MakeArchiver();
+  MOORING_ASSIGN_OR_RETURN(Opening::Result opened, Opening(MakeEnvironment()).Run(remote_.get()));
+  epoch_ = volume_->epoch();
+  engine_ = std::move(opened.engine);
+  queue_ = std::make_unique<CommitQueue>(engine_.get(), epoch_,
+                                         [this](const absl::Status& reason) { OnFailure(reason); });
+  StartMonitor();
+  if (archiver_ != nullptr) StartArchiver(std::move(opened));
+  Report(Progress::Phase::kServing);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<engine::Engine>> StoreCore::OpenEngine(bool create) {
   engine::EngineOptions engine;
   engine.directory = volume_->data_directory();
   engine.store_id = id_;
-  engine.create = volume_->created();
+  engine.create = create;
   engine.cache_bytes = options_.cache_bytes;
   engine.write_buffer_bytes = options_.write_buffer_bytes;
   engine.wal_file_bytes = options_.wal_file_bytes;
@@ -114,16 +178,39 @@ absl::Status StoreCore::OpenEngine() {
   engine.failed = [this](const absl::Status& reason) { OnFailureOfVolume(reason); };
   engine.watch = watch_;
   engine.space_gate = space_gate_;
+  engine.keep_logs = archiver_ != nullptr;
+  if (archiver_ != nullptr) engine.durable = [this] { archiver_->OnDurable(); };
   auto opened = engine::Open(engine);
-  if (!opened.ok() && space_gate_->refused()) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the volume at ", options_.volume,
-        " has no room to open the store on. Nothing was lost. Free space beside the store or grow "
-        "the volume, and open again: ",
-        opened.status().message()));
+  if (opened.ok() || !space_gate_->refused()) return opened;
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the volume at ", options_.volume,
+      " has no room to open the store on. Nothing was lost. Free space beside the store or grow "
+      "the volume, and open again: ",
+      opened.status().message()));
+}
+
+void StoreCore::MakeArchiver() {
+  if (options_.archive.url.empty()) return;
+  Archiver::Callbacks callbacks;
+  // A close ends the writes before it closes the archive.
+  callbacks.exclusively = [this](const std::function<absl::Status()>& work) {
+    return writes_ended_ ? work() : queue_->RunExclusively(work);
+  };
+  callbacks.sync = [this] { return queue_->RunExclusively([this] { return engine_->Sync(); }); };
+  callbacks.fenced = [this](const absl::Status& reason) { OnFenced(reason); };
+  archiver_ = std::make_unique<Archiver>(options_.archive, volume_->path() + "/staging",
+                                         options_.log, std::move(callbacks));
+}
+
+void StoreCore::StartArchiver(Opening::Result opened) {
+  engine::LogSource* const source = engine_->log_source();
+  if (opened.takeover) {
+    archiver_->Start(remote_, *std::move(opened.takeover), source, std::move(opened.history));
+    return;
   }
-  MOORING_ASSIGN_OR_RETURN(engine_, std::move(opened));
-  return volume_->MarkComplete();
+  archiver_->StartLater(
+      [this, history = opened.history] { return ClaimLate(MakeEnvironment(), *engine_, history); },
+      source, opened.history);
 }
 
 void StoreCore::Report(Progress::Phase phase, int64_t done, int64_t total) {
@@ -165,6 +252,9 @@ void StoreCore::OnFailure(const absl::Status& reason) {
                  absl::StrCat("the store is read-only until it is reopened: ", reason.ToString()));
   }
 }
+
+// Called by the archive's threads: another owner took over.
+void StoreCore::OnFenced(const absl::Status& reason) { OnFailureOfVolume(reason); }
 
 engine::TablePtr StoreCore::FindTable(std::string_view name) const {
   for (engine::TablePtr& table : engine_->Tables()) {
@@ -216,11 +306,43 @@ absl::Status StoreCore::DropTable(std::string_view name) {
 
 absl::StatusOr<Version> StoreCore::Commit(const WriteBatch& batch, const CommitOptions& options) {
   MOORING_RETURN_IF_ERROR(ValidateBatch(batch, tag_));
+  const bool archive = options.durability == Durability::kArchive;
+  if (archive && archiver_ == nullptr) return NoArchive("a commit at Durability::kArchive");
   const ReaderToken token(&gate_);
   if (!token.entered()) return ClosedError();
   if (batch.empty()) return Version{epoch_, engine_->LastSequence()};
   MOORING_RETURN_IF_ERROR(volume_monitor_->Admit(BatchAccess::Operations(batch)));
-  return queue_->Add(BatchAccess::Operations(batch), static_cast<uint32_t>(batch.size()), options);
+  const Deadline deadline(options.timeout);
+  if (archiver_ != nullptr) MOORING_RETURN_IF_ERROR(archiver_->Admit(deadline));
+  absl::StatusOr<Version> version =
+      queue_->Add(BatchAccess::Operations(batch), static_cast<uint32_t>(batch.size()), options);
+  if (!archive || !version.ok()) return version;
+  return Archived(*version, deadline);
+}
+
+absl::StatusOr<Version> StoreCore::Archived(Version version, const Deadline& deadline) {
+  const absl::Status archived = archiver_->WaitArchived(version, deadline);
+  if (archived.ok()) return version;
+  return archive::WithVersion(
+      Annotate(archived, absl::StrCat("version ", version.ToString(),
+                                      " is on the volume; unknown whether it is archived")),
+      version);
+}
+
+absl::Status StoreCore::WaitArchived(Version version, absl::Duration timeout) {
+  if (archiver_ == nullptr) return NoArchive("WaitArchived()");
+  const ReaderToken token(&gate_);
+  if (!token.entered()) return ClosedError();
+  if (version.sequence > engine_->LastSequence()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("version ", version.ToString(), " was never given: the newest is ",
+                     Version{epoch_, engine_->LastSequence()}.ToString()));
+  }
+  return archiver_->WaitArchived(version, Deadline(timeout));
+}
+
+ArchiveStatus StoreCore::archive_status() const {
+  return archiver_ == nullptr ? ArchiveStatus() : archiver_->status();
 }
 
 Version StoreCore::version() const {
@@ -235,12 +357,16 @@ CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
   {
     absl::MutexLock lock(&close_mutex_);
     if (!std::exchange(closing_, true)) {
+      const Deadline for_archive(
+          timeout == absl::InfiniteDuration() ? kArchiveCloseTime : timeout * kArchiveCloseShare);
       monitor_->Set(Health::State::kClosed);
       queue_->Refuse();
       gate_.Shut();
       space_gate_->Stop();
       // On a thread that nobody joins: a volume that hangs may hold it past the deadline.
-      std::thread([self = shared_from_this()] { self->RunClose(); }).detach();
+      std::thread([self = shared_from_this(), for_archive] {
+        self->RunClose(for_archive);
+      }).detach();
     }
   }
   absl::MutexLock lock(&close_mutex_);
@@ -251,6 +377,7 @@ CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
   CloseReport report = report_;
   report.readers = gate_.Readers();
   if (report.released) report.readers = 0;
+  report.archive = archive_status();
   if (report.status.ok() && !report.released) {
     report.status = absl::DeadlineExceededError(absl::StrCat(
         "after ", absl::FormatDuration(timeout),
@@ -260,14 +387,16 @@ CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
   return report;
 }
 
-void StoreCore::RunClose() {
+void StoreCore::RunClose(Deadline for_archive) {
   queue_->Stop();
+  writes_ended_ = true;
   const absl::Status synced = engine_->Sync();
   {
     absl::MutexLock lock(&close_mutex_);
     report_.synced = synced.ok();
     report_.status = synced.ok() ? synced : Annotate(synced, "closing the store");
   }
+  if (archiver_ != nullptr) CloseArchive(for_archive);
   WaitForReaders();
   volume_monitor_.reset();
   std::unique_ptr<engine::Engine> engine;
@@ -285,6 +414,13 @@ void StoreCore::RunClose() {
   report_.released = true;
 }
 
+void StoreCore::CloseArchive(const Deadline& deadline) {
+  const absl::Status closed = archiver_->Close(deadline);
+  absl::MutexLock lock(&close_mutex_);
+  report_.archived = closed.ok() && report_.synced;
+  if (report_.status.ok()) report_.status = closed;
+}
+
 // Readers leave without a signal, to keep reads fast; a close can afford to look. Those that stay
 // are iterators and snapshots: a read that is just ending is not worth telling.
 void StoreCore::WaitForReaders() {
@@ -296,6 +432,11 @@ void StoreCore::WaitForReaders() {
     }
     absl::SleepFor(absl::Milliseconds(1));
   }
+}
+
+absl::Status StoreCore::NoArchive(std::string_view what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(ToAbsl(what), " needs an archive, and the store has none: set archive.url"));
 }
 
 absl::Status StoreCore::ClosedError() {

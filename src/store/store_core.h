@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,7 +17,9 @@
 #include "src/base/operation_watch.h"
 #include "src/engine/engine.h"
 #include "src/engine/space_gate.h"
+#include "src/store/archiver.h"
 #include "src/store/commit_queue.h"
+#include "src/store/opening.h"
 #include "src/store/reader_gate.h"
 #include "src/store/volume_monitor.h"
 #include "src/volume/volume.h"
@@ -35,6 +38,8 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   absl::StatusOr<std::vector<std::string>> ListTables();
   absl::Status DropTable(std::string_view name);
   absl::StatusOr<Version> Commit(const WriteBatch& batch, const CommitOptions& options);
+  absl::Status WaitArchived(Version version, absl::Duration timeout);
+  ArchiveStatus archive_status() const;
   Version version() const;
   CloseReport Close(absl::Duration timeout, bool wait_for_readers);
 
@@ -48,18 +53,27 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   const engine::Engine& engine() const { return *engine_; }
 
   static absl::Status ClosedError();
+  static absl::Status NoArchive(std::string_view what);
 
  private:
   explicit StoreCore(const Options& options);
   absl::Status Start();
+  absl::Status ReachArchive();
   absl::Status AcquireVolume();
-  absl::Status OpenEngine();
+  Opening::Environment MakeEnvironment();
+  absl::Status OpenState();
+  absl::StatusOr<std::unique_ptr<engine::Engine>> OpenEngine(bool create);
+  void MakeArchiver();
+  void StartArchiver(Opening::Result opened);
   void StartMonitor();
   void Report(Progress::Phase phase, int64_t done = 0, int64_t total = 0);
   void OnFailure(const absl::Status& reason);
   void OnFailureOfVolume(const absl::Status& reason);
   void OnSpaceChanged(const absl::Status& refusal);
-  void RunClose();
+  void OnFenced(const absl::Status& reason);
+  absl::StatusOr<Version> Archived(Version version, const Deadline& deadline);
+  void RunClose(Deadline deadline);
+  void CloseArchive(const Deadline& deadline);
   void WaitForReaders();
   engine::TablePtr FindTable(std::string_view name) const;
 
@@ -68,10 +82,12 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   const std::shared_ptr<HealthMonitor> monitor_;
   const std::shared_ptr<OperationWatch> watch_ = std::make_shared<OperationWatch>();
   const std::shared_ptr<engine::SpaceGate> space_gate_ = std::make_shared<engine::SpaceGate>();
+  const std::string incarnation_;
   std::string id_;      // Constant once open, as is
   uint64_t epoch_ = 0;  // this.
   mutable ReaderGate gate_;
 
+  std::atomic<bool> writes_ended_{false};
   mutable absl::Mutex close_mutex_;
   uint64_t last_sequence_ ABSL_GUARDED_BY(close_mutex_) = 0;  // Once the engine is gone.
   CommitQueue* stoppable_queue_ ABSL_GUARDED_BY(close_mutex_) = nullptr;  // Once serving.
@@ -81,6 +97,8 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   bool left_to_readers_ ABSL_GUARDED_BY(close_mutex_) = false;
   CloseReport report_ ABSL_GUARDED_BY(close_mutex_);
 
+  std::shared_ptr<archive::Remote> remote_;  // Null: no archive, or not reached at the opening.
+  std::unique_ptr<Archiver> archiver_;       // Null: no archive. Stays until the end.
   // Gone, the last first, when the close has released the volume.
   std::unique_ptr<volume::Volume> volume_;
   std::unique_ptr<engine::Engine> engine_;

@@ -33,6 +33,31 @@ absl::Status CheckOperation(const engine::Operation& operation, size_t number) {
   return absl::OkStatus();
 }
 
+absl::Status CheckTime(std::string_view name, absl::Duration value, absl::Duration least,
+                       absl::Duration most) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "option archive.", ToAbsl(name), " is ", absl::FormatDuration(value), "; it must be from ",
+      absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
+}
+
+absl::Status ValidateArchive(const ArchiveOptions& archive) {
+  if (archive.url.empty()) return absl::OkStatus();
+  constexpr absl::Duration kEver = absl::InfiniteDuration();
+  const absl::Duration least = absl::Milliseconds(10);
+  MOORING_RETURN_IF_ERROR(CheckTime("ship_interval", archive.ship_interval, least, absl::Hours(1)));
+  MOORING_RETURN_IF_ERROR(
+      CheckTime("fence_check_interval", archive.fence_check_interval, least, absl::Hours(1)));
+  MOORING_RETURN_IF_ERROR(
+      CheckTime("max_unfenced", archive.max_unfenced,
+                std::max(archive.fence_check_interval, archive.ship_interval) + least, kEver));
+  MOORING_RETURN_IF_ERROR(
+      CheckTime("max_lag", archive.max_lag, archive.ship_interval + least, kEver));
+  MOORING_RETURN_IF_ERROR(
+      CheckTime("takeover_wait", archive.takeover_wait, absl::ZeroDuration(), absl::Hours(1)));
+  return CheckTime("reach_timeout", archive.reach_timeout, absl::ZeroDuration(), kEver);
+}
+
 }  // namespace
 
 absl::Status ValidateOptions(const Options& options) {
@@ -43,8 +68,9 @@ absl::Status ValidateOptions(const Options& options) {
   MOORING_RETURN_IF_ERROR(
       CheckRange("write_buffer_bytes", options.write_buffer_bytes, kMiB, 4096 * kMiB));
   MOORING_RETURN_IF_ERROR(CheckRange("wal_file_bytes", options.wal_file_bytes, kMiB, 1024 * kMiB));
-  return CheckRange("max_wal_bytes", options.max_wal_bytes, options.wal_file_bytes,
-                    int64_t{1} << 40);
+  MOORING_RETURN_IF_ERROR(
+      CheckRange("max_wal_bytes", options.max_wal_bytes, options.wal_file_bytes, int64_t{1} << 40));
+  return ValidateArchive(options.archive);
 }
 
 absl::Status ValidateTableName(std::string_view name) {

@@ -146,4 +146,18 @@ absl::StatusOr<uint64_t> RaiseEpoch(const std::string& path, std::string_view st
   return epoch;
 }
 
+absl::StatusOr<uint64_t> RaiseEpochAbove(const std::string& path, std::string_view store_id,
+                                         uint64_t floor) {
+  MOORING_ASSIGN_OR_RETURN(PosixFile file, PosixFile::Open(path, O_RDWR));
+  MOORING_ASSIGN_OR_RETURN(const Slots slots, ReadSlots(path));
+  const uint32_t newest = Newest(slots);
+  MOORING_RETURN_IF_ERROR(CheckOwner(path, *slots[newest], store_id));
+  uint64_t epoch = slots[newest]->epoch;
+  if (epoch > floor) return epoch;
+  // V5: both slots are written, so that they differ by one again.
+  MOORING_RETURN_IF_ERROR(WriteSlot(file, 1 - newest, floor + 1, store_id));
+  MOORING_RETURN_IF_ERROR(WriteSlot(file, newest, floor + 2, store_id));
+  return floor + 2;
+}
+
 }  // namespace mooring::volume

@@ -28,4 +28,9 @@ absl::StatusOr<uint64_t> ReadEpoch(const std::string& path);
 // DATA_LOSS  as above, or the file is missing or belongs to another store.
 absl::StatusOr<uint64_t> RaiseEpoch(const std::string& path, std::string_view store_id);
 
+// The same, but above `floor` too, and without a change where it is that already. For a state that
+// was on another volume before.
+absl::StatusOr<uint64_t> RaiseEpochAbove(const std::string& path, std::string_view store_id,
+                                         uint64_t floor);
+
 }  // namespace mooring::volume

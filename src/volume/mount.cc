@@ -162,22 +162,23 @@ bool IsReadOnly(const Mount& mount) {
   return HasOption(mount.options, "ro") || HasOption(mount.super_options, "ro");
 }
 
-absl::Status CheckMountOf(std::string_view path, const Mount& mount, bool allow_unsafe) {
+absl::Status CheckMountOf(std::string_view path, const Mount& mount, MountPolicy policy) {
   if (IsReadOnly(mount)) {
     return absl::FailedPreconditionError(absl::StrCat(
         ToAbsl(path), " is on ", mount.type, ", mounted read-only at ", mount.mount_point,
         ". Mount it read-write; if the kernel made it read-only "
         "after an error, check the file system first."));
   }
-  if (allow_unsafe) return absl::OkStatus();
+  if (policy == MountPolicy::kAny) return absl::OkStatus();
   switch (ClassifyMount(mount)) {
     case MountKind::kLocal:
       return absl::OkStatus();
     case MountKind::kEphemeral:
+      if (policy == MountPolicy::kAnyThatLocks) return absl::OkStatus();
       return absl::FailedPreconditionError(
           absl::StrCat(ToAbsl(path), " is on ", DescribeEphemeral(mount),
-                       ": it is lost when the pod moves. Mount a persistent volume there, or set "
-                       "allow_unsafe_volume to accept the loss."));
+                       ": it is lost when the pod moves. Mount a persistent volume there, "
+                       "configure an archive, or set allow_unsafe_volume to accept the loss."));
     case MountKind::kNetwork:
       return absl::FailedPreconditionError(absl::StrCat(
           ToAbsl(path), " is on ", mount.type, " (a network file system, ", mount.source,
@@ -193,17 +194,19 @@ absl::StatusOr<std::string> ResolvePath(const std::string& path) {
   return std::string(resolved.get());
 }
 
-absl::Status CheckMount(const std::string& path, bool allow_unsafe) {
+absl::Status CheckMount(const std::string& path, MountPolicy policy) {
   MOORING_ASSIGN_OR_RETURN(const std::string resolved, ResolvePath(path));
   const absl::StatusOr<std::string> text = ReadToEnd(kMountInfo);
   if (!text.ok()) {
-    return allow_unsafe ? absl::OkStatus() : UnknownMount(path, ToStd(text.status().message()));
+    return policy == MountPolicy::kAny ? absl::OkStatus()
+                                       : UnknownMount(path, ToStd(text.status().message()));
   }
   const std::vector<Mount> mounts = ParseMountInfo(*text);
   const Mount* mount = FindMount(mounts, resolved);
-  if (mount != nullptr) return CheckMountOf(path, *mount, allow_unsafe);
-  return allow_unsafe ? absl::OkStatus()
-                      : UnknownMount(path, absl::StrCat("no mount in ", kMountInfo, " holds it"));
+  if (mount != nullptr) return CheckMountOf(path, *mount, policy);
+  return policy == MountPolicy::kAny
+             ? absl::OkStatus()
+             : UnknownMount(path, absl::StrCat("no mount in ", kMountInfo, " holds it"));
 }
 
 }  // namespace mooring::volume

@@ -26,6 +26,13 @@ enum class MountKind {
   kNetwork = 2,    // Shared with other nodes: its locks may be lost without a word.
 };
 
+// Which of them a store may live on.
+enum class MountPolicy {
+  kDurable = 0,       // What outlives the pod, and locks.
+  kAnyThatLocks = 1,  // Ephemeral ones too: the state is kept elsewhere.
+  kAny = 2,
+};
+
 // The mounts in the order of the file, which is the order of mounting. Lines that are not mounts
 // are passed over: the kernel may add fields, but never shows less than these.
 std::vector<Mount> ParseMountInfo(std::string_view text);
@@ -38,17 +45,17 @@ MountKind ClassifyMount(const Mount& mount);
 bool IsReadOnly(const Mount& mount);
 
 // Whether a store can live on `mount`; `path` is what errors name. A read-only mount is always
-// refused, `allow_unsafe` lets ephemeral and network file systems pass.
+// refused.
 //
 // FAILED_PRECONDITION  it cannot; the message names path, file-system type and remedy.
 [[nodiscard]] absl::Status CheckMountOf(std::string_view path, const Mount& mount,
-                                        bool allow_unsafe);
+                                        MountPolicy policy);
 
 // CheckMountOf() for the mount that holds `path` at this moment. Where that cannot be found out
-// (no /proc), only `allow_unsafe` lets it pass.
+// (no /proc), only kAny lets it pass.
 //
 // NOT_FOUND  there is no such path.
-[[nodiscard]] absl::Status CheckMount(const std::string& path, bool allow_unsafe);
+[[nodiscard]] absl::Status CheckMount(const std::string& path, MountPolicy policy);
 
 // `path` made absolute and free of symbolic links.
 absl::StatusOr<std::string> ResolvePath(const std::string& path);

@@ -171,7 +171,7 @@ absl::StatusOr<std::unique_ptr<Volume>> Volume::Acquire(const AcquireOptions& op
     MOORING_ASSIGN_OR_RETURN(expected_id, ParseStoreId(options.expected_store_id));
   }
   MOORING_RETURN_IF_ERROR(CheckDirectory(options.path));
-  MOORING_RETURN_IF_ERROR(CheckMount(options.path, options.allow_unsafe));
+  MOORING_RETURN_IF_ERROR(CheckMount(options.path, options.mounts));
   MOORING_ASSIGN_OR_RETURN(const std::string path, ResolvePath(options.path));
   MOORING_RETURN_IF_ERROR(CheckBeforeLock(options, path));
   MOORING_ASSIGN_OR_RETURN(
@@ -192,6 +192,12 @@ Volume::Volume(std::string path, OwnerLock lock, Identity identity, uint64_t epo
       data_missing_(data_missing) {}
 
 std::string Volume::data_directory() const { return FileIn(path_, kData); }
+
+absl::Status Volume::RaiseEpochAbove(uint64_t floor) {
+  MOORING_ASSIGN_OR_RETURN(
+      epoch_, volume::RaiseEpochAbove(FileIn(path_, kEpoch), identity_.store_id, floor));
+  return absl::OkStatus();
+}
 
 absl::Status Volume::MarkComplete() {
   if (identity_.complete) return absl::OkStatus();

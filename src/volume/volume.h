@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "src/volume/identity.h"
+#include "src/volume/mount.h"
 #include "src/volume/owner_lock.h"
 
 namespace mooring::volume {
@@ -16,7 +17,7 @@ namespace mooring::volume {
 struct AcquireOptions {
   std::string path;
   bool create_if_missing = true;
-  bool allow_unsafe = false;      // Accept ephemeral and network file systems.
+  MountPolicy mounts = MountPolicy::kDurable;
   std::string expected_store_id;  // Empty: any. Otherwise also the id of a new store.
   absl::Duration timeout;         // For the previous owner to go.
   // A complete store whose data directory is lost is no error: the caller can bring it back.
@@ -25,7 +26,8 @@ struct AcquireOptions {
 };
 
 // A volume that this process owns: inspected, locked, identified, and its epoch raised. FORMAT.md
-// has the files and their invariants. Thread-safe, but for MarkComplete() and the destructor.
+// has the files and their invariants. Thread-safe, but for MarkComplete(), RaiseEpochAbove()
+// and the destructor.
 class Volume {
  public:
   // FAILED_PRECONDITION  the mount is not fit, another owner holds the volume, it holds another
@@ -46,8 +48,11 @@ class Volume {
   Volume& operator=(const Volume&) = delete;
 
   const std::string& store_id() const { return identity_.store_id; }
-  // Higher than that of every earlier Acquire() of this store.
+  // Higher than that of every earlier Acquire() of this store on this volume.
   uint64_t epoch() const { return epoch_; }
+  // Makes the epoch higher than `floor`, durably: the state comes from another volume that was at
+  // that epoch.
+  [[nodiscard]] absl::Status RaiseEpochAbove(uint64_t floor);
   const std::string& path() const { return path_; }  // Absolute.
   // For the engine's files; exists, durably, but for data_missing().
   std::string data_directory() const;
@@ -70,7 +75,7 @@ class Volume {
   const std::string path_;  // Absolute.
   const OwnerLock lock_;
   Identity identity_;
-  const uint64_t epoch_;
+  uint64_t epoch_;
   const bool data_missing_;
 };
 

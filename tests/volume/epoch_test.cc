@@ -52,6 +52,15 @@ TEST_F(EpochTest, EachOpenRaisesItByOne) {
   }
 }
 
+TEST_F(EpochTest, AStateFromAnotherVolumeRaisesItAboveThatOne) {
+  EXPECT_EQ(Raise(), 1u);
+  EXPECT_EQ(*RaiseEpochAbove(path_, kId, 0), 1u);
+  EXPECT_EQ(*RaiseEpochAbove(path_, kId, 40), 42u);
+  // V5 holds again: with either slot damaged no number is given twice.
+  Tear(0);
+  EXPECT_GT(Raise(), 42u);
+}
+
 // V5. The raise that was torn never returned, but for all one can see it might have.
 TEST_F(EpochTest, AfterATornRaiseTheNumberInDoubtIsSkipped) {
   EXPECT_EQ(Raise(), 1u);

@@ -84,37 +84,41 @@ TEST(MountTest, AnEmptyDirIsEphemeralOnAnyFileSystem) {
   Mount inside = OfType("xfs");
   inside.mount_point = "/var/lib/kubelet/pods/7/volumes/kubernetes.io~empty-dir/scratch";
   EXPECT_EQ(ClassifyMount(inside), MountKind::kEphemeral);
-  EXPECT_THAT(CheckMountOf("/scratch/s", MountOf("/scratch"), false),
+  EXPECT_THAT(CheckMountOf("/scratch/s", MountOf("/scratch"), MountPolicy::kDurable),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("/scratch/s is on ext4"), HasSubstr("emptyDir"))));
 }
 
 TEST(MountTest, RefusalsNamePathTypeAndRemedy) {
-  EXPECT_THAT(CheckMountOf("/orders", MountOf("/orders"), false),
+  EXPECT_THAT(CheckMountOf("/orders", MountOf("/orders"), MountPolicy::kDurable),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("/orders is on overlay (the container's own layer): it is "
                                        "lost when the pod moves. Mount a persistent volume there"),
                              HasSubstr("allow_unsafe_volume"))));
-  EXPECT_THAT(CheckMountOf("/mnt/a b\\c", MountOf("/mnt/a b\\c"), false),
+  EXPECT_THAT(CheckMountOf("/mnt/a b\\c", MountOf("/mnt/a b\\c"), MountPolicy::kDurable),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("/mnt/a b\\c is on nfs4"), HasSubstr("server:/x"),
                              HasSubstr("Mount a block volume"))));
-  EXPECT_OK(CheckMountOf("/var/lib/orders", MountOf("/var/lib/orders"), false));
+  EXPECT_OK(CheckMountOf("/var/lib/orders", MountOf("/var/lib/orders"), MountPolicy::kDurable));
 }
 
 TEST(MountTest, AllowUnsafeLetsAllPassButReadOnlyMounts) {
   for (const char* type : {"ext4", "overlay", "tmpfs", "nfs4"}) {
-    EXPECT_OK(CheckMountOf("/v", OfType(type), true)) << type;
+    EXPECT_OK(CheckMountOf("/v", OfType(type), MountPolicy::kAny)) << type;
   }
+  EXPECT_OK(CheckMountOf("/v", OfType("tmpfs"), MountPolicy::kAnyThatLocks));
+  EXPECT_THAT(CheckMountOf("/v", OfType("nfs4"), MountPolicy::kAnyThatLocks),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("network")));
   for (const char* path : {"/ro", "/broken"}) {
-    EXPECT_THAT(CheckMountOf(path, MountOf(path), true),
+    EXPECT_THAT(CheckMountOf(path, MountOf(path), MountPolicy::kAny),
                 StatusIs(absl::StatusCode::kFailedPrecondition,
                          AllOf(HasSubstr(path), HasSubstr("read-only"), HasSubstr("Mount it"))));
   }
 }
 
 TEST(MountTest, AMissingPathIsNotFound) {
-  EXPECT_THAT(CheckMount("/nowhere/at/all", false), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(CheckMount("/nowhere/at/all", MountPolicy::kDurable),
+              StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST(MountTest, ASymbolicLinkIsFollowedToItsMount) {
@@ -122,7 +126,7 @@ TEST(MountTest, ASymbolicLinkIsFollowedToItsMount) {
   if (::stat("/dev/shm", &info) != 0) GTEST_SKIP() << "this machine has no /dev/shm";
   testing::TempDirectory directory;
   std::filesystem::create_directory_symlink("/dev/shm", directory.File("link"));
-  EXPECT_THAT(CheckMount(directory.File("link"), false),
+  EXPECT_THAT(CheckMount(directory.File("link"), MountPolicy::kDurable),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr(directory.File("link")), HasSubstr("tmpfs"))));
 }
@@ -146,7 +150,7 @@ TEST(MountTest, ARealTmpfsIsRefused) {
         if (::mount("none", directory.path().c_str(), "tmpfs", 0, nullptr) != 0) {
           return Cannot("mount tmpfs");
         }
-        return CheckMount(directory.path(), false).ToString();
+        return CheckMount(directory.path(), MountPolicy::kDurable).ToString();
       },
       AllOf(StartsWith("FAILED_PRECONDITION"), HasSubstr(directory.path() + " is on tmpfs")));
 }
@@ -165,7 +169,7 @@ TEST(MountTest, ARealOverlayIsRefused) {
             0) {
           return Cannot("mount overlay");
         }
-        return CheckMount(directory.File("merged"), false).ToString();
+        return CheckMount(directory.File("merged"), MountPolicy::kDurable).ToString();
       },
       AllOf(StartsWith("FAILED_PRECONDITION"), HasSubstr("is on overlay (the container's own")));
 }
@@ -179,7 +183,7 @@ TEST(MountTest, AMountTurnedReadOnlyIsRefusedEvenIfUnsafeIsAllowed) {
         if (::mount("none", path, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) != 0) {
           return Cannot("remount read-only");
         }
-        return CheckMount(directory.path(), true).ToString();
+        return CheckMount(directory.path(), MountPolicy::kAny).ToString();
       },
       AllOf(StartsWith("FAILED_PRECONDITION"), HasSubstr("read-only")));
 }

@@ -39,7 +39,7 @@ class VolumeTest : public ::testing::Test {
   VolumeTest() {
     std::filesystem::create_directory(path_);
     options_.path = path_;
-    options_.allow_unsafe = true;
+    options_.mounts = MountPolicy::kAny;
     options_.timeout = absl::ZeroDuration();
   }
 
@@ -139,10 +139,10 @@ TEST_F(VolumeTest, TmpfsIsRefusedAndNothingIsMadeThere) {
   std::string path = "/dev/shm/mooring-test-XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) GTEST_SKIP() << "this machine has no writable /dev/shm";
   options_.path = path;
-  options_.allow_unsafe = false;
+  options_.mounts = MountPolicy::kDurable;
   const absl::StatusOr<std::unique_ptr<Volume>> refused = Acquire();
   const std::vector<std::string> names = *ListDirectory(path);
-  options_.allow_unsafe = true;
+  options_.mounts = MountPolicy::kAny;
   const absl::StatusOr<std::unique_ptr<Volume>> allowed = Acquire();
   std::filesystem::remove_all(path);
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kFailedPrecondition,

@@ -1,0 +1,143 @@
+#include "src/store/archiver.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "src/base/status.h"
+#include "src/base/steady_wait.h"
+
+namespace mooring::internal {
+namespace {
+
+constexpr absl::Duration kFirstPause = absl::Milliseconds(200);
+constexpr absl::Duration kLongestPause = absl::Seconds(5);
+
+absl::Status NotClaimed(const absl::Status& why) {
+  return absl::UnavailableError(absl::StrCat(
+      "the archive was not reached since the store was opened; it is tried on: ", why.message()));
+}
+
+}  // namespace
+
+Archiver::Archiver(const ArchiveOptions& options, std::string staging_directory,
+                   std::function<void(LogSeverity, std::string_view)> log, Callbacks callbacks)
+    : options_(options),
+      staging_directory_(std::move(staging_directory)),
+      log_(std::move(log)),
+      callbacks_(std::move(callbacks)) {}
+
+Archiver::~Archiver() {
+  if (claim_thread_.joinable()) claim_thread_.join();
+}
+
+void Archiver::Start(std::shared_ptr<archive::Remote> remote, archive::Takeover takeover,
+                     engine::LogSource* source, archive::History history) {
+  archive::ShipperOptions options;
+  options.ship_interval = options_.ship_interval;
+  options.fence_check_interval = options_.fence_check_interval;
+  options.max_unfenced = options_.max_unfenced;
+  options.max_lag = options_.max_lag;
+  options.staging_directory = staging_directory_;
+  options.exclusively = callbacks_.exclusively;
+  options.fenced = callbacks_.fenced;
+  options.log = log_;
+  source_ = source;
+  // The shipper's share of the remote is its object store.
+  const std::shared_ptr<objectstore::ObjectStore> store(remote, &remote->store());
+  shipper_ = std::make_unique<archive::Shipper>(store, std::move(takeover.protocol), source,
+                                                std::move(history), takeover.known_files,
+                                                std::move(options));
+  ready_.store(shipper_.get(), std::memory_order_release);
+}
+
+void Archiver::StartLater(std::function<absl::StatusOr<LateClaim>()> claim,
+                          engine::LogSource* source, archive::History history) {
+  source_ = source;
+  {
+    absl::MutexLock lock(&mutex_);
+    claiming_ = true;
+    last_error_ = absl::UnavailableError("the archive has not answered yet");
+  }
+  claim_thread_ = std::thread([this, claim = std::move(claim), history = std::move(history)] {
+    ClaimLater(claim, history);
+  });
+}
+
+void Archiver::ClaimLater(const std::function<absl::StatusOr<LateClaim>()>& claim,
+                          archive::History history) {
+  absl::Duration pause = kFirstPause;
+  for (;;) {
+    absl::StatusOr<LateClaim> claimed = claim();
+    absl::MutexLock lock(&mutex_);
+    if (closing_) break;
+    if (claimed.ok()) {
+      Start(std::move(claimed->remote), std::move(claimed->takeover), source_, std::move(history));
+      break;
+    }
+    last_error_ = claimed.status();
+    if (!absl::IsUnavailable(claimed.status())) {
+      callbacks_.fenced(claimed.status());
+      break;
+    }
+    const auto closing = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return closing_; };
+    if (AwaitSteadily(&mutex_, absl::Condition(&closing), Deadline(pause))) break;
+    pause = std::min(2 * pause, kLongestPause);
+  }
+  absl::MutexLock lock(&mutex_);
+  claiming_ = false;
+}
+
+void Archiver::OnDurable() {
+  if (archive::Shipper* const shipper = this->shipper()) shipper->OnDurable();
+}
+
+absl::Status Archiver::WaitArchived(Version version, const Deadline& deadline) {
+  if (version.sequence > source_->DurableSequence()) {
+    // Of a commit at kProcess.
+    if (absl::Status synced = callbacks_.sync(); !synced.ok()) return synced;
+  }
+  if (archive::Shipper* const shipper = this->shipper()) {
+    return shipper->WaitArchived(version, deadline);
+  }
+  absl::MutexLock lock(&mutex_);
+  const auto settled = [this]()
+                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !claiming_ || closing_; };
+  AwaitSteadily(&mutex_, absl::Condition(&settled), deadline);
+  archive::Shipper* const shipper = this->shipper();
+  if (shipper == nullptr) return NotClaimed(last_error_);
+  mutex_.Unlock();
+  absl::Status status = shipper->WaitArchived(version, deadline);
+  mutex_.Lock();
+  return status;
+}
+
+absl::Status Archiver::Admit(const Deadline& deadline) {
+  if (archive::Shipper* const shipper = this->shipper()) return shipper->Admit(deadline);
+  if (SteadyNow() - started_ <= options_.max_unfenced) return absl::OkStatus();
+  absl::MutexLock lock(&mutex_);
+  return NotClaimed(last_error_);
+}
+
+ArchiveStatus Archiver::status() const {
+  if (archive::Shipper* const shipper = this->shipper()) return shipper->status();
+  ArchiveStatus status;
+  absl::MutexLock lock(&mutex_);
+  status.state = closing_ ? ArchiveStatus::State::kClosed : ArchiveStatus::State::kUnreached;
+  status.lag = SteadyNow() - started_;
+  status.last_error = last_error_;
+  return status;
+}
+
+absl::Status Archiver::Close(const Deadline& deadline) {
+  {
+    absl::MutexLock lock(&mutex_);
+    closing_ = true;
+  }
+  if (claim_thread_.joinable()) claim_thread_.join();
+  if (archive::Shipper* const shipper = this->shipper()) return shipper->Close(deadline);
+  absl::MutexLock lock(&mutex_);
+  return NotClaimed(last_error_);
+}
+
+}  // namespace mooring::internal

@@ -1,0 +1,302 @@
+// A store and its archive, through the public API: what kArchive promises, who owns what, and what
+// an open finds.
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "mooring/store.h"
+#include "tests/store/contract_fixture.h"
+#include "tests/testing/hang_guard.h"
+#include "tests/testing/status_matchers.h"
+#include "tests/testing/temp_directory.h"
+
+namespace mooring {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using testing::Holds;
+using testing::IsAbsent;
+using testing::StatusIs;
+
+const CommitOptions kArchived{Durability::kArchive, absl::InfiniteDuration()};
+constexpr absl::Duration kAges = absl::Minutes(2);
+
+class ArchiveStoreTest : public ::testing::Test {
+ protected:
+  struct Opened {
+    std::unique_ptr<Store> store;
+    Table table;
+  };
+
+  Options OptionsFor(const std::string& volume) {
+    fs::create_directories(directory_.File(volume));
+    Options options = testing::SmallOptions(directory_.File(volume));
+    options.archive.url = "file://" + directory_.File("archive");
+    options.archive.ship_interval = absl::Milliseconds(20);
+    options.archive.fence_check_interval = absl::Milliseconds(50);
+    options.archive.takeover_wait = absl::Milliseconds(300);
+    options.acquire_timeout = absl::Seconds(60);
+    return options;
+  }
+
+  Opened Open(const Options& options) {
+    Opened opened;
+    auto store = Store::Open(options);
+    EXPECT_OK(store);
+    if (!store.ok()) return opened;
+    opened.store = *std::move(store);
+    auto table = opened.store->OpenTable("t");
+    EXPECT_OK(table);
+    if (table.ok()) opened.table = *std::move(table);
+    return opened;
+  }
+  Opened Open(const std::string& volume) { return Open(OptionsFor(volume)); }
+
+  static void Close(Opened& opened) {
+    const CloseReport report = opened.store->Close(kAges);
+    EXPECT_OK(report.status);
+    EXPECT_TRUE(report.archived);
+    EXPECT_TRUE(report.released);
+    opened = {};
+  }
+
+  void LoseVolume(const std::string& volume) {
+    fs::remove_all(directory_.File(volume));
+    fs::create_directories(directory_.File(volume));
+  }
+  void CopyVolume(const std::string& from, const std::string& to) {
+    fs::remove_all(directory_.File(to));
+    fs::copy(directory_.File(from), directory_.File(to), fs::copy_options::recursive);
+  }
+
+  testing::HangGuard guard_;
+  testing::TempDirectory directory_;
+};
+
+TEST_F(ArchiveStoreTest, WhatIsCommittedAtArchiveSurvivesTheLossOfTheVolume) {
+  Opened first = Open("a");
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_OK(first.table.Put(absl::StrCat("key", i), absl::StrCat("value", i), kArchived));
+  }
+  const Version before = first.store->version();
+  const std::string id = first.store->id();
+  // As it is at this moment: nothing that a close would still send.
+  fs::copy(directory_.File("archive"), directory_.File("then"), fs::copy_options::recursive);
+  Close(first);
+  LoseVolume("a");
+
+  Options options = OptionsFor("b");
+  options.archive.url = "file://" + directory_.File("then");
+  Opened second = Open(options);
+  EXPECT_EQ(second.store->id(), id);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_THAT(second.table.Get(absl::StrCat("key", i)), Holds(absl::StrCat("value", i)));
+  }
+  EXPECT_GT(*second.table.Put("more", "", kArchived), before);
+  Close(second);
+}
+
+TEST_F(ArchiveStoreTest, ACommitAtVolumeIsArchivedWithinAnInterval) {
+  Opened first = Open("a");
+  ASSERT_OK_AND_ASSIGN(const Version version, first.table.Put("key", "value"));
+  ASSERT_OK(first.store->WaitArchived(version, kAges));
+  ASSERT_OK_AND_ASSIGN(const Version unsynced, first.table.Put("key", "2", testing::kUnsynced));
+  ASSERT_OK(first.store->WaitArchived(unsynced, kAges));
+  EXPECT_EQ(first.store->archive_status().state, ArchiveStatus::State::kShipping);
+  EXPECT_GE(first.store->archive_status().archived->sequence, unsynced.sequence);
+  EXPECT_THAT(first.store->WaitArchived({1, unsynced.sequence + 1}, kAges),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("never given")));
+  Close(first);
+}
+
+TEST_F(ArchiveStoreTest, WithoutAnArchiveNothingCanBeCommittedThere) {
+  Options options = OptionsFor("a");
+  options.archive = {};
+  Opened first = Open(options);
+  EXPECT_THAT(first.table.Put("key", "value", kArchived),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("archive.url")));
+  EXPECT_THAT(first.store->WaitArchived(first.store->version(), kAges),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_EQ(first.store->archive_status().state, ArchiveStatus::State::kNone);
+  EXPECT_THAT(first.table.Get("key"), IsAbsent());
+}
+
+// A table that is made is in no log: without a checkpoint a restore would leave out its commits.
+TEST_F(ArchiveStoreTest, ATableMadeLaterIsRestoredWithItsCommits) {
+  Opened first = Open("a");
+  ASSERT_OK(first.table.Put("key", "value", kArchived));
+  ASSERT_OK_AND_ASSIGN(Table later, first.store->OpenTable("later"));
+  ASSERT_OK(later.Put("key", "of the later table", kArchived));
+  ASSERT_OK_AND_ASSIGN(Table dropped, first.store->OpenTable("dropped"));
+  ASSERT_OK(dropped.Put("key", "value", kArchived));
+  ASSERT_OK(first.store->DropTable("dropped"));
+  Close(first);
+  LoseVolume("a");
+
+  Opened second = Open("b");
+  ASSERT_OK_AND_ASSIGN(later, second.store->OpenTable("later"));
+  EXPECT_THAT(later.Get("key"), Holds("of the later table"));
+  EXPECT_THAT(*second.store->ListTables(), ::testing::ElementsAre("later", "t"));
+  Close(second);
+}
+
+TEST_F(ArchiveStoreTest, ManyFlushesAndReopeningsLeaveOneHistory) {
+  for (int life = 0; life < 4; ++life) {
+    Opened opened = Open("a");
+    for (int i = 0; i < 60; ++i) {
+      const std::string value(100000, static_cast<char>('a' + life));
+      ASSERT_OK(opened.table.Put(absl::StrCat(i), value));
+    }
+    ASSERT_OK(opened.table.Put(absl::StrCat("life", life), "", kArchived));
+    Close(opened);
+    if (life % 2 == 1) LoseVolume("a");
+  }
+  Opened last = Open("a");
+  EXPECT_THAT(last.table.Get("17"), Holds(std::string(100000, 'd')));
+  for (int life = 0; life < 4; ++life) {
+    EXPECT_THAT(last.table.Get(absl::StrCat("life", life)), Holds(""));
+  }
+  Close(last);
+}
+
+TEST_F(ArchiveStoreTest, AnotherVolumesOwnerTakesOverAndTheFirstIsFenced) {
+  Options slow = OptionsFor("a");
+  slow.archive.ship_interval = absl::Hours(1);  // So that the watcher sees nothing of it,
+  slow.archive.fence_check_interval = absl::Milliseconds(50);  // and it sees the other one soon.
+  Opened first = Open(slow);
+  ASSERT_OK(first.table.Put("key", "first", kArchived));
+  ASSERT_OK_AND_ASSIGN(const Version left_behind, first.table.Put("lost", "first"));
+  Opened second = Open("b");
+  EXPECT_THAT(second.table.Get("key"), Holds("first"));
+  // Nobody waited for it, so that it was left behind unless a checkpoint happened to take it along.
+  const bool lost = absl::IsNotFound(second.table.Get("lost").status());
+  ASSERT_OK(second.table.Put("key", "second", kArchived));
+
+  const auto late = first.table.Put("key", "late", kArchived);
+  EXPECT_TRUE(IsFenced(late.status())) << late.status();
+  EXPECT_THAT(late, StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_TRUE(IsFenced(first.table.Put("key", "later").status()));
+  EXPECT_EQ(first.store->health().state, Health::State::kReadOnly);
+  EXPECT_EQ(first.store->archive_status().state, ArchiveStatus::State::kFenced);
+  const CloseReport report = first.store->Close(kAges);
+  EXPECT_TRUE(IsFenced(report.status)) << report.status;
+  EXPECT_FALSE(report.archived);
+  EXPECT_TRUE(report.released);
+  first = {};
+  Close(second);
+
+  // The first volume is behind and has diverged: it gets what the second one wrote.
+  Opened again = Open("a");
+  EXPECT_THAT(again.table.Get("key"), Holds("second"));
+  EXPECT_EQ(absl::IsNotFound(again.table.Get("lost").status()), lost);
+  EXPECT_THAT(again.store->WaitArchived(left_behind, kAges),
+              StatusIs(lost ? absl::StatusCode::kDataLoss : absl::StatusCode::kOk));
+  Close(again);
+}
+
+TEST_F(ArchiveStoreTest, ALivingOwnerIsNotTakenOver) {
+  Opened first = Open("a");
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    while (!stop) EXPECT_OK(first.table.Put("key", "value", kArchived));
+  });
+  Options options = OptionsFor("b");
+  options.acquire_timeout = absl::Seconds(1);
+  EXPECT_THAT(Store::Open(options), StatusIs(absl::StatusCode::kFailedPrecondition));
+  stop = true;
+  writer.join();
+  Close(first);
+}
+
+TEST_F(ArchiveStoreTest, AnOlderCopyOfTheVolumeIsRolledForward) {
+  Opened first = Open("a");
+  ASSERT_OK(first.table.Put("key", "old", kArchived));
+  Close(first);
+  CopyVolume("a", "old");
+  first = Open("a");
+  ASSERT_OK(first.table.Put("key", "new", kArchived));
+  Close(first);
+  CopyVolume("old", "a");
+  first = Open("a");
+  EXPECT_THAT(first.table.Get("key"), Holds("new"));
+  Close(first);
+}
+
+TEST_F(ArchiveStoreTest, ADamagedVolumeHealsFromTheArchive) {
+  Opened first = Open("a");
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_OK(first.table.Put(absl::StrCat(i), std::string(50000, 'x')));
+  }
+  ASSERT_OK(first.table.Put("key", "value", kArchived));
+  Close(first);
+  for (const auto& file : fs::directory_iterator(directory_.File("a/data"))) {
+    if (file.path().filename().string().rfind("MANIFEST", 0) == 0) fs::resize_file(file, 10);
+  }
+  Options alone = OptionsFor("a");
+  alone.archive = {};
+  EXPECT_THAT(Store::Open(alone), StatusIs(absl::StatusCode::kDataLoss));
+  first = Open("a");
+  EXPECT_THAT(first.table.Get("key"), Holds("value"));
+  EXPECT_THAT(first.table.Get("99"), Holds(std::string(50000, 'x')));
+  Close(first);
+  fs::remove_all(directory_.File("a/data"));
+  first = Open("a");
+  EXPECT_THAT(first.table.Get("key"), Holds("value"));
+  Close(first);
+}
+
+TEST_F(ArchiveStoreTest, WhatBelongsToAnotherStoreIsRefusedAndLeftAlone) {
+  Opened first = Open("a");
+  Close(first);
+  Options foreign = OptionsFor("b");
+  foreign.archive = {};
+  Opened other = Open(foreign);
+  ASSERT_OK(other.table.Put("key", "value"));
+  other = {};
+  EXPECT_THAT(Store::Open(OptionsFor("b")), StatusIs(absl::StatusCode::kFailedPrecondition));
+  other = Open(foreign);
+  EXPECT_THAT(other.table.Get("key"), Holds("value"));
+}
+
+TEST_F(ArchiveStoreTest, AVolumeRemembersItsArchive) {
+  Opened first = Open("a");
+  ASSERT_OK(first.table.Put("key", "value", kArchived));
+  Close(first);
+  Options other = OptionsFor("a");
+  other.archive.url = "file://" + directory_.File("elsewhere");
+  EXPECT_THAT(Store::Open(other),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("adopt_archive")));
+  Options none = OptionsFor("a");
+  none.archive = {};
+  EXPECT_THAT(Store::Open(none),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("adopt_archive")));
+  other.archive.adopt_archive = true;
+  first = Open(other);
+  EXPECT_THAT(first.table.Get("key"), Holds("value"));
+  Close(first);
+  LoseVolume("a");
+  other.archive.adopt_archive = false;
+  first = Open(other);
+  EXPECT_THAT(first.table.Get("key"), Holds("value"));
+  Close(first);
+}
+
+TEST_F(ArchiveStoreTest, AWriteThatIsNotArchivedInTimeKeepsItsVersion) {
+  Opened first = Open("a");
+  const auto late = first.table.Put("key", "value", {Durability::kArchive, absl::Microseconds(1)});
+  ASSERT_THAT(late, StatusIs(absl::StatusCode::kDeadlineExceeded));
+  // It may have been too late for the volume already; then there is no version.
+  if (const auto version = UnarchivedVersion(late.status())) {
+    EXPECT_OK(first.store->WaitArchived(*version, kAges));
+  }
+  Close(first);
+}
+
+}  // namespace
+}  // namespace mooring
