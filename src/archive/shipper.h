@@ -31,6 +31,9 @@ struct ShipperOptions {
   int parallel_uploads = 4;
   std::string staging_directory;  // For captures; on the store's volume, the shipper's alone.
   engine::LogSource::Exclusively exclusively;
+  // Called before each look of S4: makes durable what was written without a sync, so that it ships
+  // too. May be empty.
+  std::function<void()> sync_unsynced;
   // Called once, from the shipper's thread, with what every later write is to answer.
   std::function<void(const absl::Status&)> fenced;
   std::function<void(LogSeverity, std::string_view)> log;  // May be empty.
@@ -44,7 +47,8 @@ struct ShipperOptions {
 //       somebody waits at kArchive, else every ship_interval. So all who wait share one.
 //   S3  Checkpoints are uploaded beside the shipping (A7), files that a kept checkpoint names not
 //       again, and also made where LogSource::ReadLog() asks for one.
-//   S4  Without anything to send it looks every fence_check_interval.
+//   S4  Without anything to send it looks every fence_check_interval. What nobody syncs (kProcess)
+//       is synced then, so that it is not left out for ever.
 //   S5  While the archive is away it goes on trying with growing pauses, and nothing is lost. So
 //       too where it refuses: credentials are renewed and quotas raised.
 //

@@ -57,6 +57,7 @@ bool Shipper::Impl::TakeStep() {
     return true;
   };
   if (!first_checkpoint_stands || needs_checkpoint) return fence_is_due && check_fence();
+  if (fence_is_due && options.sync_unsynced) options.sync_unsynced();
   const bool close = closing;  // Before it looks what there is.
   const bool tables_changed = source->TableChanges() != table_changes;
   if (tables_changed || log_bytes >= options.checkpoint_log_bytes) WantCheckpoint();

@@ -40,6 +40,7 @@ void Archiver::Start(std::shared_ptr<archive::Remote> remote, archive::Takeover 
   options.max_lag = options_.max_lag;
   options.staging_directory = staging_directory_;
   options.exclusively = callbacks_.exclusively;
+  options.sync_unsynced = callbacks_.sync_unsynced;
   options.fenced = callbacks_.fenced;
   options.log = log_;
   source_ = source;

@@ -33,6 +33,8 @@ class Archiver {
     engine::LogSource::Exclusively exclusively;
     // Makes everything written so far durable.
     std::function<absl::Status()> sync;
+    // The same, where anything is not durable yet.
+    std::function<void()> sync_unsynced;
     // Another owner took over, or the archive turned out to be another lineage's: no write counts
     // any more. Called once.
     std::function<void(const absl::Status&)> fenced;
@@ -60,7 +62,8 @@ class Archiver {
   [[nodiscard]] absl::Status Close(const Deadline& deadline);
 
  private:
-  void ClaimLater(const std::function<absl::StatusOr<LateClaim>()>& claim, archive::History history);
+  void ClaimLater(const std::function<absl::StatusOr<LateClaim>()>& claim,
+                  archive::History history);
   archive::Shipper* shipper() const { return ready_.load(std::memory_order_acquire); }
 
   const ArchiveOptions options_;

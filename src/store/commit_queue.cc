@@ -83,10 +83,11 @@ uint32_t CommitQueue::Node::AwaitNews(const Deadline& deadline) {
 }
 
 CommitQueue::CommitQueue(engine::Engine* engine, uint64_t epoch,
-                         std::function<void(const absl::Status&)> failed)
+                         std::function<void(const absl::Status&)> failed, int64_t least_time_us)
     : engine_(engine),
       epoch_(epoch),
       report_failure_(std::move(failed)),
+      last_time_us_(least_time_us),
       thread_([this] { RunCommitThread(); }) {}
 
 CommitQueue::~CommitQueue() {

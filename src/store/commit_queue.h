@@ -43,8 +43,9 @@ class CommitQueue {
   static constexpr size_t kMaxCopiedBytes = size_t{256} << 20;
 
   // `failed` is called once, when a write has failed, with what to tell health().
+  // No commit gets an earlier time than `least_time_us` (A12).
   CommitQueue(engine::Engine* engine, uint64_t epoch,
-              std::function<void(const absl::Status&)> failed);
+              std::function<void(const absl::Status&)> failed, int64_t least_time_us = 0);
   // After Stop().
   ~CommitQueue();
 

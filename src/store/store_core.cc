@@ -156,8 +156,10 @@ absl::Status StoreCore::OpenState() {
   MOORING_ASSIGN_OR_RETURN(Opening::Result opened, Opening(MakeEnvironment()).Run(remote_.get()));
   epoch_ = volume_->epoch();
   engine_ = std::move(opened.engine);
-  queue_ = std::make_unique<CommitQueue>(engine_.get(), epoch_,
-                                         [this](const absl::Status& reason) { OnFailure(reason); });
+  const bool restored = opened.takeover && opened.takeover->plan;
+  queue_ = std::make_unique<CommitQueue>(
+      engine_.get(), epoch_, [this](const absl::Status& reason) { OnFailure(reason); },
+      restored ? opened.takeover->plan->last_time_us : 0);
   StartMonitor();
   if (archiver_ != nullptr) StartArchiver(std::move(opened));
   Report(Progress::Phase::kServing);
@@ -197,6 +199,10 @@ void StoreCore::MakeArchiver() {
     return writes_ended_ ? work() : queue_->RunExclusively(work);
   };
   callbacks.sync = [this] { return queue_->RunExclusively([this] { return engine_->Sync(); }); };
+  callbacks.sync_unsynced = [this, sync = callbacks.sync] {
+    // Where it fails, the engine tells the queue.
+    if (engine_->LastSequence() > engine_->log_source()->DurableSequence()) sync().IgnoreError();
+  };
   callbacks.fenced = [this](const absl::Status& reason) { OnFenced(reason); };
   archiver_ = std::make_unique<Archiver>(options_.archive, volume_->path() + "/staging",
                                          options_.log, std::move(callbacks));

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mooring/store.h"
 #include "tests/store/contract_fixture.h"
@@ -112,6 +113,16 @@ TEST_F(ArchiveStoreTest, ACommitAtVolumeIsArchivedWithinAnInterval) {
   EXPECT_GE(first.store->archive_status().archived->sequence, unsynced.sequence);
   EXPECT_THAT(first.store->WaitArchived({1, unsynced.sequence + 1}, kAges),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("never given")));
+  Close(first);
+}
+
+TEST_F(ArchiveStoreTest, WhatNobodySyncsIsArchivedAllTheSame) {
+  Opened first = Open("a");
+  ASSERT_OK_AND_ASSIGN(const Version unsynced, first.table.Put("key", "2", testing::kUnsynced));
+  const auto archived = [&] {
+    return first.store->archive_status().archived.value_or(Version()).sequence;
+  };
+  while (archived() < unsynced.sequence) absl::SleepFor(absl::Milliseconds(5));
   Close(first);
 }
 
