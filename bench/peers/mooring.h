@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "bench/peers/peer.h"
+#include "mooring/store.h"
+
+namespace mooring::bench {
+
+// Mooring as it comes: one Table::Put() is one commit.
+class MooringPeer final : public Peer {
+ public:
+  MooringPeer() = default;
+  // With an archive; commits are at `durability`, whatever PeerOptions::survives says.
+  MooringPeer(ArchiveOptions archive, Durability durability)
+      : archive_(std::move(archive)), durability_(durability) {}
+
+  absl::Status Open(const PeerOptions& options) override;
+  absl::Status Commit(int writer, std::string_view key, std::string_view value) override;
+  absl::StatusOr<bool> Contains(std::string_view key) override;
+  absl::Status Close() override;
+
+  // While it is open.
+  Store& store() { return *store_; }
+  Table& table() { return table_; }
+
+ private:
+  const ArchiveOptions archive_;
+  const std::optional<Durability> durability_;
+  std::unique_ptr<Store> store_;
+  Table table_;
+  CommitOptions commit_options_;
+};
+
+}  // namespace mooring::bench
