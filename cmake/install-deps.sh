@@ -17,7 +17,7 @@ packages=(g++ cmake ninja-build pkg-config librocksdb-dev libabsl-dev libprotobu
           libgmock-dev libbenchmark-dev libcpp-httplib-dev)
 demo=(e2fsprogs mount util-linux)
 bench=(libleveldb-dev liblmdb-dev libsqlite3-dev)
-servers=(radosgw ceph-mon ceph-osd ceph-common curl)
+servers=(radosgw ceph-mon ceph-osd ceph-common curl openssl)
 ci=(clang clang-format ccache xfsprogs)
 
 for argument in "$@"; do

@@ -66,7 +66,7 @@ class Probe {
           absl::StrCat(store_.name(),
                        " forbids to read an object that does not exist, so that absent cannot be "
                        "told from forbidden: the permission to list is missing (s3:ListBucket on "
-                       "the bucket, or to read the directory). ",
+                       "the bucket, or to read the directory), or the credentials are wrong. ",
                        status.message()));
     }
     return Failed(status, "reading an absent object");

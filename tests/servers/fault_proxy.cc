@@ -289,6 +289,13 @@ bool FaultProxy::Act(const FaultRule& rule, const Request& request, int client) 
       Forward(request);
       SendAll(client, "\x16\x03\x01 no HTTP at all\r\n\r\n");
       return false;
+    case Fault::kUnconditional: {
+      Request changed = request;
+      const std::string condition = "if-none-match: *\r\n";
+      const size_t at = absl::AsciiStrToLower(changed.head).find(condition);
+      if (at != std::string::npos) changed.head.erase(at, condition.size());
+      return PassOn(changed, client);
+    }
     case Fault::kHold:
       if (!WaitForRelease()) return false;
       [[fallthrough]];

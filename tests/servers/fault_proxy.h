@@ -17,15 +17,16 @@ namespace mooring::testing {
 
 // What to do to a request, in place of handing it on and its answer back.
 enum class Fault {
-  kDelay,        // Hand it on `delay` later.
-  kReset,        // Reset the connection; the server never sees the request.
-  kReplyLost,    // Hand it on, drop the answer, reset the connection.
-  kLandLate,     // Reset the connection, and hand it on `delay` later.
-  kHang,         // Neither hand it on nor answer, until the client goes or the proxy stops.
-  kTruncate,     // Hand it on; send half of the answer's body, then close.
-  kCorruptHead,  // Hand it on; answer with bytes that are no HTTP.
-  kAnswer,       // Do not hand it on; answer with `status`, `headers` and `body`.
-  kHold,         // As kAnswer, but only when Release() is called.
+  kDelay,          // Hand it on `delay` later.
+  kReset,          // Reset the connection; the server never sees the request.
+  kReplyLost,      // Hand it on, drop the answer, reset the connection.
+  kLandLate,       // Reset the connection, and hand it on `delay` later.
+  kHang,           // Neither hand it on nor answer, until the client goes or the proxy stops.
+  kTruncate,       // Hand it on; send half of the answer's body, then close.
+  kCorruptHead,    // Hand it on; answer with bytes that are no HTTP.
+  kUnconditional,  // Hand it on without its If-None-Match.
+  kAnswer,         // Do not hand it on; answer with `status`, `headers` and `body`.
+  kHold,           // As kAnswer, but only when Release() is called.
 };
 
 struct FaultRule {

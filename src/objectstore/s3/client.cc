@@ -13,6 +13,21 @@
 
 namespace mooring::objectstore {
 
+namespace {
+
+bool IsRefusal(const absl::Status& status) {
+  return absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
+}
+
+// Ceph says no more than "denied" of a session that is over.
+absl::Status MentionSession(const absl::Status& status, const Credentials& credentials) {
+  if (!absl::IsPermissionDenied(status) || credentials.session_token.empty()) return status;
+  return absl::PermissionDeniedError(absl::StrCat(
+      status.message(), "; or the session token has expired, then renew the credentials"));
+}
+
+}  // namespace
+
 // What one attempt came to.
 struct S3Client::Outcome {
   absl::StatusOr<HttpResponse> response;
@@ -93,7 +108,7 @@ S3Client::Outcome S3Client::SendOnce(const S3Request& request, const std::string
     return {std::move(response), false};
   }
   const absl::Status status = ExplainAnswer(*response, location_, absl::Now());
-  return {status, absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status)};
+  return {MentionSession(status, credentials), IsRefusal(status)};
 }
 
 // Waits a random time, so that many who failed together do not come back together.
@@ -123,8 +138,8 @@ absl::StatusOr<HttpResponse> S3Client::Send(const S3Request& request, const Dead
     if (outcome.response.ok()) return std::move(outcome.response);
     const absl::Status& status = outcome.response.status();
     // Credentials may have been replaced between reading and using them: once more with new ones.
-    const bool rotated = absl::IsUnauthenticated(status) && attempt == 1 &&
-                         credentials_.Get().ok() && !(*credentials_.Get() == *credentials);
+    const bool rotated = IsRefusal(status) && attempt == 1 && credentials_.Get().ok() &&
+                         !(*credentials_.Get() == *credentials);
     const bool again = absl::IsUnavailable(status) &&
                        (request.repeatable || outcome.had_no_effect) &&
                        attempt < tuning_.max_attempts;

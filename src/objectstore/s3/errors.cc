@@ -24,13 +24,16 @@ constexpr KnownError kKnownErrors[] = {
     {"InvalidAccessKeyId", absl::StatusCode::kUnauthenticated,
      "the access key id is not known there; check AWS_ACCESS_KEY_ID or the credentials file"},
     {"SignatureDoesNotMatch", absl::StatusCode::kUnauthenticated,
-     "the signature is wrong; check AWS_SECRET_ACCESS_KEY or the credentials file"},
+     "the signature is wrong; check AWS_SECRET_ACCESS_KEY or the credentials file, and that "
+     "nothing "
+     "on the way changes requests"},
     {"ExpiredToken", absl::StatusCode::kUnauthenticated,
      "the session token has expired; renew the credentials"},
     {"InvalidToken", absl::StatusCode::kUnauthenticated,
      "the session token is not valid; check AWS_SESSION_TOKEN or the credentials file"},
     {"AccessDenied", absl::StatusCode::kPermissionDenied,
-     "the credentials do not allow this; see mooring/s3.h for the permissions that are needed"},
+     "the credentials do not allow this, or are wrong, which some servers do not tell apart; see "
+     "mooring/s3.h for the permissions that are needed"},
     {"AuthorizationHeaderMalformed", absl::StatusCode::kFailedPrecondition,
      "the bucket is probably in another region; give region= in the url"},
     {"PermanentRedirect", absl::StatusCode::kFailedPrecondition,

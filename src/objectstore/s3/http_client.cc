@@ -73,7 +73,11 @@ class HttpClient::Attempt {
     Set(CURLOPT_MAXAGE_CONN, kMaxIdleConnectionSeconds);
     Set(CURLOPT_OPENSOCKETFUNCTION, &OpenSocket);
     Set(CURLOPT_ERRORBUFFER, error_);
-    if (!ca_file.empty()) Set(CURLOPT_CAINFO, ca_file.c_str());
+    if (!ca_file.empty()) {
+      Set(CURLOPT_CAINFO, ca_file.c_str());
+      // The library may have a directory of certificates besides, which it would go on trusting.
+      Set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
+    }
     // The library takes zero for "no limit".
     const auto milliseconds = [](absl::Duration d) {
       return std::max(1L, static_cast<long>(absl::ToInt64Milliseconds(d)));
@@ -203,6 +207,7 @@ HttpClient::HttpClient(std::string ca_file) : ca_file_(std::move(ca_file)) {
 }
 
 HttpClient::~HttpClient() {
+  const SigpipeBlock no_sigpipe;  // Closing says goodbye to servers that may be gone.
   absl::MutexLock lock(&mutex_);
   for (void* handle : idle_) ::curl_easy_cleanup(handle);
 }
