@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "examples/catalog/archive_text.h"
 #include "examples/catalog/batch_text.h"
 #include "examples/catalog/percent.h"
 
@@ -18,11 +19,27 @@ constexpr std::string_view kItemsPath = "/items/";
 constexpr uint64_t kDefaultPage = 1000;
 constexpr uint64_t kMaxPage = 10000;
 
-// A write that a stalled volume keeps waiting is answered with 504 after this long.
-mooring::CommitOptions WriteOptions() {
+// A write that a stalled volume or archive keeps waiting is answered with 504 after this long.
+constexpr absl::Duration kWriteTimeout = absl::Seconds(30);
+
+absl::StatusOr<mooring::CommitOptions> WriteOptions(const httplib::Request& request) {
   mooring::CommitOptions options;
-  options.timeout = absl::Seconds(30);
+  options.timeout = kWriteTimeout;
+  const std::string durability =
+      request.has_param("durability") ? request.get_param_value("durability") : "volume";
+  if (durability == "volume") return options;
+  if (durability == "archive") {
+    options.durability = mooring::Durability::kArchive;
+  } else if (durability == "process") {
+    options.durability = mooring::Durability::kProcess;
+  } else {
+    return absl::InvalidArgumentError("durability is not process, volume or archive");
+  }
   return options;
+}
+
+bool Fenced(const mooring::Health& health) {
+  return health.state == mooring::Health::State::kReadOnly && mooring::IsFenced(health.reason);
 }
 
 int HttpCode(absl::StatusCode code) {
@@ -45,7 +62,8 @@ int HttpCode(absl::StatusCode code) {
 
 void AnswerError(const absl::Status& status, httplib::Response* response) {
   response->status = HttpCode(status.code());
-  response->set_content(status.ToString() + "\n", kText);
+  const std::string text = status.ToString(absl::StatusToStringMode::kWithNoExtraData);
+  response->set_content((mooring::IsFenced(status) ? "fenced: " : "") + text + "\n", kText);
 }
 
 void AnswerVersion(const absl::StatusOr<mooring::Version>& version, httplib::Response* response) {
@@ -100,8 +118,11 @@ void CatalogService::Register(httplib::Server* server) {
   server->Get("/items", [this](const Request& request, Response& response) {
     HandleList(request, &response);
   });
-  server->Post("/batch", [this](const Request& request, Response& response,
-                                const ContentReader& reader) { HandleBatch(&response, reader); });
+  server->Post("/batch",
+               [this](const Request& request, Response& response, const ContentReader& reader) {
+                 HandleBatch(request, &response, reader);
+               });
+  server->Get("/status", [this](const Request&, Response& response) { HandleStatus(&response); });
   server->Get("/healthz", [this](const Request&, Response& response) { HandleHealth(&response); });
   server->Get("/readyz", [this](const Request&, Response& response) { HandleReady(&response); });
 }
@@ -121,15 +142,27 @@ void CatalogService::SetProgress(const mooring::Progress& progress) {
   progress_ = progress;
 }
 
+std::optional<CatalogService::State> CatalogService::Present() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return state_;
+}
+
 std::optional<CatalogService::State> CatalogService::Started(httplib::Response* response) const {
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (state_) return state_;
+  const mooring::Health health = health_->Get();
+  if (Fenced(health)) {
+    AnswerError(health.reason, response);
+    return std::nullopt;
   }
+  std::optional<State> state = Present();
+  if (!state) AnswerNotServing(health, response);
+  return state;
+}
+
+void CatalogService::AnswerNotServing(const mooring::Health& health,
+                                      httplib::Response* response) const {
   response->status = 503;
   response->set_header("Retry-After", "1");
-  response->set_content("not serving: " + Describe(health_->Get()) + "\n", kText);
-  return std::nullopt;
+  response->set_content("not serving: " + Describe(health) + "\n", kText);
 }
 
 void CatalogService::HandlePut(const httplib::Request& request, httplib::Response* response,
@@ -139,7 +172,10 @@ void CatalogService::HandlePut(const httplib::Request& request, httplib::Respons
   std::optional<State> state = Started(response);
   if (!state) return;
   const std::optional<std::string> key = KeyOf(request, response);
-  if (key) AnswerVersion(state->items.Put(*key, value, WriteOptions()), response);
+  if (!key) return;
+  const absl::StatusOr<mooring::CommitOptions> options = WriteOptions(request);
+  if (!options.ok()) return AnswerError(options.status(), response);
+  AnswerVersion(state->items.Put(*key, value, *options), response);
 }
 
 void CatalogService::HandleGet(const httplib::Request& request, httplib::Response* response) {
@@ -158,7 +194,10 @@ void CatalogService::HandleDelete(const httplib::Request& request, httplib::Resp
   std::optional<State> state = Started(response);
   if (!state) return;
   const std::optional<std::string> key = KeyOf(request, response);
-  if (key) AnswerVersion(state->items.Delete(*key, WriteOptions()), response);
+  if (!key) return;
+  const absl::StatusOr<mooring::CommitOptions> options = WriteOptions(request);
+  if (!options.ok()) return AnswerError(options.status(), response);
+  AnswerVersion(state->items.Delete(*key, *options), response);
 }
 
 void CatalogService::HandleList(const httplib::Request& request, httplib::Response* response) {
@@ -182,7 +221,7 @@ void CatalogService::HandleList(const httplib::Request& request, httplib::Respon
   response->set_content(page, kText);
 }
 
-void CatalogService::HandleBatch(httplib::Response* response,
+void CatalogService::HandleBatch(const httplib::Request& request, httplib::Response* response,
                                  const httplib::ContentReader& reader) {
   std::string body;
   if (!ReadBody(reader, &body)) return;
@@ -190,13 +229,23 @@ void CatalogService::HandleBatch(httplib::Response* response,
   if (!state) return;
   const absl::StatusOr<mooring::WriteBatch> batch = ParseBatch(state->items, body);
   if (!batch.ok()) return AnswerError(batch.status(), response);
-  AnswerVersion(state->store->Commit(*batch, WriteOptions()), response);
+  const absl::StatusOr<mooring::CommitOptions> options = WriteOptions(request);
+  if (!options.ok()) return AnswerError(options.status(), response);
+  AnswerVersion(state->store->Commit(*batch, *options), response);
+}
+
+// A fenced store tells its status, too.
+void CatalogService::HandleStatus(httplib::Response* response) const {
+  const std::optional<State> state = Present();
+  if (!state) return AnswerNotServing(health_->Get(), response);
+  response->set_content(ToJson(state->store->archive_status()) + "\n", "application/json");
 }
 
 void CatalogService::HandleHealth(httplib::Response* response) const {
   const mooring::Health health = health_->Get();
-  // A store that is read-only after a failed sync heals when it is reopened, so a restart helps.
-  const bool broken = health.state == mooring::Health::State::kReadOnly ||
+  // A store that is read-only after a failed sync heals when it is reopened, so a restart helps. A
+  // fenced one would take over again.
+  const bool broken = (health.state == mooring::Health::State::kReadOnly && !Fenced(health)) ||
                       (health.state == mooring::Health::State::kClosed && !health.reason.ok());
   response->status = broken ? 503 : 200;
   response->set_content(Describe(health) + "\n", kText);

@@ -21,6 +21,10 @@
 #include "mooring/store.h"
 #include "mooring/termination.h"
 
+#ifdef CATALOG_WITH_S3
+#include "mooring/s3.h"
+#endif
+
 namespace catalog {
 namespace {
 
@@ -97,6 +101,9 @@ absl::StatusOr<std::unique_ptr<mooring::Store>> OpenStore(
   store_options.volume = options.volume;
   store_options.allow_unsafe_volume = options.allow_unsafe_volume;
   store_options.acquire_timeout = options.acquire_timeout;
+  store_options.archive.url = options.archive;
+  store_options.archive.ship_interval = options.ship_interval;
+  store_options.archive.takeover_wait = options.takeover_wait;
   store_options.health_monitor = health;
   store_options.progress = [service](const mooring::Progress& progress) {
     service->SetProgress(progress);
@@ -115,6 +122,17 @@ absl::Status WriteReadyFile(const std::string& path, int port) {
   return absl::UnavailableError("cannot write --ready-file " + path);
 }
 
+std::string Describe(const mooring::CloseReport& report) {
+  std::string text = report.synced ? "synced, " : "not synced, ";
+  text += report.released ? "released, " : "not released, ";
+  if (report.archive.state != mooring::ArchiveStatus::State::kNone) {
+    text += report.archived
+                ? "archived, "
+                : "not archived (" + std::to_string(report.archive.lag_bytes) + " bytes left), ";
+  }
+  return text + std::to_string(report.readers) + " readers, " + report.status.ToString();
+}
+
 // Serves until SIGTERM; then closes the store and says what that did.
 absl::Status Serve(const ServiceOptions& options, int port, Lifecycle* lifecycle,
                    const std::shared_ptr<mooring::HealthMonitor>& health, CatalogService* service) {
@@ -130,9 +148,7 @@ absl::Status Serve(const ServiceOptions& options, int port, Lifecycle* lifecycle
   lifecycle->WaitForTermination();
   service->Stop();
   const mooring::CloseReport report = store->Close(options.close_timeout);
-  Log(std::string("closed: ") + (report.synced ? "synced" : "not synced") + ", " +
-      (report.released ? "released" : "not released") + ", " + std::to_string(report.readers) +
-      " readers, " + report.status.ToString());
+  Log("closed: " + Describe(report));
   // Where the device has stalled, waiting for it would outlast the pod's grace.
   if (!report.released) std::_Exit(1);
   return report.status;
@@ -166,6 +182,9 @@ absl::Status Run(const ServiceOptions& options) {
 }  // namespace catalog
 
 int main(int argc, char** argv) {
+#ifdef CATALOG_WITH_S3
+  mooring::EnableS3();
+#endif
   const absl::StatusOr<catalog::ServiceOptions> options = catalog::ParseCommandLine(argc, argv);
   if (!options.ok() || options->help) {
     if (!options.ok()) std::fprintf(stderr, "catalog: %s\n", options.status().ToString().c_str());

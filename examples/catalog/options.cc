@@ -39,7 +39,12 @@ const char kUsage[] =
     "  --acquire-timeout TIME  how long to wait for the volume's previous owner; default 60s\n"
     "  --close-timeout TIME    how long closing may take after SIGTERM; default 10s\n"
     "  --ready-file FILE       written with the port once the state is served\n"
-    "  --allow-unsafe-volume   accept a directory that does not outlive the pod\n";
+    "  --allow-unsafe-volume   accept a directory that does not outlive the pod\n"
+    "  --archive URL           where the state is kept besides, so that it outlives the volume:\n"
+    "                          file:///DIRECTORY or s3://BUCKET/PREFIX?endpoint=URL\n"
+    "  --ship-interval TIME    how often the archive gets what nobody waits for; default 1s\n"
+    "  --takeover-wait TIME    how long an archive whose owner did not close is watched before it\n"
+    "                          is taken over; more than the ship interval; default 3s\n";
 
 absl::StatusOr<ServiceOptions> ParseCommandLine(int argc, char** argv) {
   static const option kOptions[] = {
@@ -50,6 +55,9 @@ absl::StatusOr<ServiceOptions> ParseCommandLine(int argc, char** argv) {
       {"close-timeout", required_argument, nullptr, 'c'},
       {"ready-file", required_argument, nullptr, 'r'},
       {"allow-unsafe-volume", no_argument, nullptr, 'u'},
+      {"archive", required_argument, nullptr, 'A'},
+      {"ship-interval", required_argument, nullptr, 's'},
+      {"takeover-wait", required_argument, nullptr, 't'},
       {"help", no_argument, nullptr, 'h'},
       {nullptr, 0, nullptr, 0},
   };
@@ -83,6 +91,17 @@ absl::StatusOr<ServiceOptions> ParseCommandLine(int argc, char** argv) {
       case 'u':
         options.allow_unsafe_volume = true;
         break;
+      case 'A':
+        options.archive = optarg;
+        break;
+      case 's': {
+        MOORING_ASSIGN_OR_RETURN(options.ship_interval, ParseTimeout("--ship-interval", optarg));
+        break;
+      }
+      case 't': {
+        MOORING_ASSIGN_OR_RETURN(options.takeover_wait, ParseTimeout("--takeover-wait", optarg));
+        break;
+      }
       case 'h':
         options.help = true;
         return options;

@@ -16,6 +16,9 @@ struct ServiceOptions {
   absl::Duration acquire_timeout = absl::Seconds(60);
   absl::Duration close_timeout = absl::Seconds(10);
   bool allow_unsafe_volume = false;
+  std::string archive;  // Url. Empty: none.
+  absl::Duration ship_interval = absl::Seconds(1);
+  absl::Duration takeover_wait = absl::Seconds(3);
 };
 
 extern const char kUsage[];

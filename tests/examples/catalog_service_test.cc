@@ -35,10 +35,19 @@ class CatalogServiceTest : public ::testing::Test {
     listener_.join();
   }
 
-  void OpenStore() {
+  // Where `archive_` is a url, with that archive.
+  mooring::Options StoreOptions(const std::string& volume) const {
     mooring::Options options;
-    options.volume = directory_.path();
+    options.volume = volume;
     options.allow_unsafe_volume = true;
+    options.archive.url = archive_;
+    options.archive.ship_interval = absl::Milliseconds(50);
+    options.archive.takeover_wait = absl::Milliseconds(200);
+    return options;
+  }
+
+  void OpenStore() {
+    mooring::Options options = StoreOptions(directory_.path());
     options.health_monitor = health_;
     ASSERT_OK_AND_ASSIGN(store_, mooring::Store::Open(options));
     ASSERT_OK_AND_ASSIGN(mooring::Table items, store_->OpenTable("items"));
@@ -55,6 +64,7 @@ class CatalogServiceTest : public ::testing::Test {
   }
 
   mooring::testing::TempDirectory directory_;
+  std::string archive_;
   const std::shared_ptr<mooring::HealthMonitor> health_;
   CatalogService service_;
   httplib::Server server_;
@@ -117,6 +127,49 @@ TEST_F(CatalogServiceTest, WrongRequestsAreRefusedAndTheConnectionStaysUsable) {
   EXPECT_THAT(Text(client_->Post("/batch", "put a 9\nx\n", "text/plain")), HasSubstr("400"));
   EXPECT_THAT(Put("/items/" + std::string(66000, 'k'), "x"), HasSubstr("414"));
   EXPECT_THAT(Get("/items"), Eq("200 "));
+}
+
+TEST_F(CatalogServiceTest, AWriteSaysHowDurableItShallBe) {
+  OpenStore();
+  EXPECT_THAT(Put("/items/a?durability=process", "1"), HasSubstr("\"1.1\""));
+  EXPECT_THAT(Put("/items/a?durability=volume", "2"), HasSubstr("\"1.2\""));
+  EXPECT_THAT(Put("/items/a?durability=disk", "3"), HasSubstr("400"));
+  EXPECT_THAT(Text(client_->Delete("/items/a?durability=")), HasSubstr("400"));
+  EXPECT_THAT(Put("/items/a?durability=archive", "3"), HasSubstr("400"));
+  EXPECT_THAT(Get("/items/a"), Eq("200 2"));
+  EXPECT_THAT(Get("/status"), HasSubstr("200 {\"state\":\"none\""));
+}
+
+TEST_F(CatalogServiceTest, WhatIsAcknowledgedAtTheArchiveIsThere) {
+  const mooring::testing::TempDirectory archive;
+  archive_ = "file://" + archive.path();
+  EXPECT_THAT(Get("/status"), HasSubstr("503 not serving"));
+  OpenStore();
+  EXPECT_THAT(Put("/items/a?durability=archive", "1"), HasSubstr("\"1.1\""));
+  EXPECT_THAT(Get("/status"),
+              MatchesRegex("200 .*\"state\":\"shipping\",\"archived\":\"1\\.1\".*\n"));
+  EXPECT_THAT(Text(client_->Post("/batch?durability=archive", "put b 1\n2\n", "text/plain")),
+              HasSubstr("\"1.2\""));
+  EXPECT_THAT(Get("/status"), HasSubstr("\"archived\":\"1.2\""));
+}
+
+// A restart would take the store back from its rightful owner, so the liveness probe is content.
+TEST_F(CatalogServiceTest, AFencedServiceAnswersNothingAndIsAlive) {
+  const mooring::testing::TempDirectory archive;
+  const mooring::testing::TempDirectory other_volume;
+  archive_ = "file://" + archive.path();
+  OpenStore();
+  EXPECT_THAT(Put("/items/a?durability=archive", "1"), HasSubstr("\"1.1\""));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<mooring::Store> other,
+                       mooring::Store::Open(StoreOptions(other_volume.path())));
+  EXPECT_THAT(Put("/items/a?durability=archive", "2"),
+              MatchesRegex("503 fenced: FAILED_PRECONDITION: version 1.2 is on the volume.*another "
+                           "owner took over.*do not retry\\.\n"));
+  EXPECT_THAT(Get("/status"), HasSubstr("200 {\"state\":\"fenced\""));
+  EXPECT_THAT(Get("/items/a"), HasSubstr("503 fenced"));
+  EXPECT_THAT(Put("/items/a", "2"), HasSubstr("503 fenced"));
+  EXPECT_THAT(Get("/readyz"), HasSubstr("503 fenced"));
+  EXPECT_THAT(Get("/healthz"), HasSubstr("200 read-only: FAILED_PRECONDITION"));
 }
 
 TEST_F(CatalogServiceTest, AfterTheStoreIsClosedRequestsAreRefused) {
