@@ -3,46 +3,23 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <functional>
-#include <mutex>
-#include <string_view>
+#include <optional>
 #include <thread>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "examples/catalog/client/ack_log.h"
 #include "examples/catalog/client/connection.h"
 #include "examples/catalog/client/records.h"
+#include "examples/catalog/client/session.h"
 
 namespace catalog {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-void Complain(const std::string& message) { std::fprintf(stderr, "client: %s\n", message.c_str()); }
-
-ExitCode Misused(const absl::Status& status) {
-  Complain(status.ToString());
-  return kMisused;
-}
-
-std::string Describe(const Connection::Answer& answer) {
-  if (answer.code == 0) return "no answer";
-  return "answer " + std::to_string(answer.code) + ": " + answer.body;
-}
-
-// Runs `body` in so many threads, each with a connection of its own.
-void InThreads(const ClientOptions& options, const std::function<void(Connection*)>& body) {
-  std::vector<std::thread> threads;
-  for (int i = 0; i < options.threads; ++i) {
-    threads.emplace_back([&options, &body] {
-      Connection connection(options.host, options.port, options.timeout);
-      body(&connection);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-}
+int64_t NowMs() { return absl::ToUnixMillis(absl::Now()); }
 
 }  // namespace
 
@@ -56,22 +33,33 @@ ExitCode Load(const ClientOptions& options) {
 
   std::atomic<size_t> next{0};
   std::atomic<size_t> acknowledged{before->size()};
+  std::atomic<size_t> refused{0};
   std::atomic<int> result{kDone};
+  const auto refuse = [&](const Record& record, const Connection::Answer& answer) {
+    ++refused;
+    if (result.exchange(kServiceGone) == kDone) {
+      Complain("refused " + record.key + ": " + Describe(answer));
+    }
+  };
   InThreads(options, [&](Connection* connection) {
-    while (result == kDone) {
+    while (result == kDone || (result == kServiceGone && options.keep_going)) {
       if (options.stop_after > 0 && acknowledged >= options.stop_after) return;
       const size_t i = next++;
       if (i >= records->size()) return;
       const Record& record = (*records)[i];
       if (before->count(record.key) > 0) continue;
-      const Connection::Answer answer = connection->Put(record.key, record.value);
-      if (answer.code != 200) {
-        if (result.exchange(kServiceGone) == kDone) {
-          Complain("the load ends at " + record.key + ": " + Describe(answer));
-        }
-        return;
+      const bool archived = options.archive_every > 0 && i % options.archive_every == 0;
+      const Connection::Answer answer = connection->Put(record.key, record.value, archived);
+      std::optional<Ack> ack;
+      if (answer.code == 200) ack = ParseVersion(answer.body);
+      if (!ack) {
+        refuse(record, answer);
+        continue;
       }
-      if (!log.Append(record.key, HashOf(record.value))) {
+      ack->hash = HashOf(record.value);
+      ack->archived = archived;
+      ack->time_ms = NowMs();
+      if (!log.Append(record.key, *ack)) {
         Complain("cannot write to " + options.acks);
         result = kMisused;
         return;
@@ -79,41 +67,10 @@ ExitCode Load(const ClientOptions& options) {
       ++acknowledged;
     }
   });
-  return static_cast<ExitCode>(result.load());
-}
-
-ExitCode Verify(const ClientOptions& options) {
-  const absl::StatusOr<Records> records = Records::Read(options.input);
-  if (!records.ok()) return Misused(records.status());
-  const absl::StatusOr<AckLog::Entries> entries = AckLog::Read(options.acks);
-  if (!entries.ok()) return Misused(entries.status());
-  std::vector<const Record*> expected;
-  for (const auto& [key, hash] : *entries) {
-    const Record* record = records->Find(key);
-    if (record == nullptr || HashOf(record->value) != hash) {
-      return Misused(absl::InvalidArgumentError(options.acks + " is not of " + options.input +
-                                                ": see " + key));
-    }
-    expected.push_back(record);
+  if (options.keep_going) {
+    std::printf("acknowledged %zu  refused %zu\n", acknowledged - before->size(), refused.load());
   }
-
-  std::atomic<size_t> next{0};
-  std::atomic<size_t> lost{0};
-  std::atomic<bool> gone{false};
-  InThreads(options, [&](Connection* connection) {
-    for (size_t i; !gone && (i = next++) < expected.size();) {
-      const Connection::Answer answer = connection->Get(expected[i]->key);
-      if (answer.code == 200 && answer.body == expected[i]->value) continue;
-      if (answer.code != 200 && answer.code != 404) gone = true;
-      ++lost;
-      Complain(expected[i]->key + ": acknowledged, now " +
-               (answer.code == 200 ? "another value" : Describe(answer)));
-    }
-  });
-  if (gone) return kServiceGone;
-  std::printf("acknowledged %zu  recovered %zu  lost %zu\n", expected.size(),
-              expected.size() - lost, lost.load());
-  return lost == 0 ? kDone : kLost;
+  return static_cast<ExitCode>(result.load());
 }
 
 ExitCode Count(const ClientOptions& options) {

@@ -35,8 +35,8 @@ Connection::Connection(const std::string& host, int port, absl::Duration timeout
 
 Connection::~Connection() = default;
 
-Connection::Answer Connection::Put(std::string_view key, std::string_view value) {
-  const std::string path = ItemPath(key);
+Connection::Answer Connection::Put(std::string_view key, std::string_view value, bool archived) {
+  const std::string path = ItemPath(key) + (archived ? "?durability=archive" : "");
   return AnswerOf(
       [&] { return client_->Put(path, value.data(), value.size(), "application/octet-stream"); });
 }

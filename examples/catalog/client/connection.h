@@ -24,7 +24,7 @@ class Connection {
   Connection(const std::string& host, int port, absl::Duration timeout);
   ~Connection();
 
-  Answer Put(std::string_view key, std::string_view value);
+  Answer Put(std::string_view key, std::string_view value, bool archived = false);
   Answer Get(std::string_view key);
   Answer GetPath(const std::string& path);
 

@@ -13,7 +13,10 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: client load   --port N --input FILE --acks FILE [--threads N] [--stop-after N]\n"
+    "                     [--archive-every N] [--keep-going]\n"
     "       client verify --port N --input FILE --acks FILE [--threads N]\n"
+    "                     [--volume-lost MS --lag MS]\n"
+    "       client absent --port N --input FILE --acks FILE [--threads N]\n"
     "       client count  --input FILE\n"
     "       client wait   --port N [--timeout TIME]\n"
     "       client get    --port N PATH\n"
@@ -21,6 +24,11 @@ constexpr char kUsage[] =
     "  --acks FILE     the log of acknowledgements; a load goes on after what is in it\n"
     "  --threads N     connections; default 16\n"
     "  --stop-after N  end the load when N records are acknowledged\n"
+    "  --archive-every N  ask for archive durability for every Nth record\n"
+    "  --keep-going    load the rest, too, after a refusal\n"
+    "  --volume-lost MS  the volume was lost so many ms after 1970: what was acknowledged on the\n"
+    "                  volume only, and not longer than the lag before, may be missing\n"
+    "  --lag MS        how far the archive was behind at that time\n"
     "  --timeout TIME  how long to wait; default 60s\n"
     "exit: 0 done, 1 an acknowledged record is lost, 2 misused, 3 the service does not answer\n";
 
@@ -39,10 +47,18 @@ bool Parse(const char* text, Number* number) {
 // Empty, or what is wrong with the command line.
 std::string ParseOptions(int argc, char** argv, catalog::ClientOptions* options) {
   static const option kOptions[] = {
-      {"host", required_argument, nullptr, 'H'},    {"port", required_argument, nullptr, 'p'},
-      {"input", required_argument, nullptr, 'i'},   {"acks", required_argument, nullptr, 'a'},
-      {"threads", required_argument, nullptr, 'n'}, {"stop-after", required_argument, nullptr, 's'},
-      {"timeout", required_argument, nullptr, 't'}, {nullptr, 0, nullptr, 0},
+      {"host", required_argument, nullptr, 'H'},
+      {"port", required_argument, nullptr, 'p'},
+      {"input", required_argument, nullptr, 'i'},
+      {"acks", required_argument, nullptr, 'a'},
+      {"threads", required_argument, nullptr, 'n'},
+      {"stop-after", required_argument, nullptr, 's'},
+      {"timeout", required_argument, nullptr, 't'},
+      {"archive-every", required_argument, nullptr, 'e'},
+      {"keep-going", no_argument, nullptr, 'k'},
+      {"volume-lost", required_argument, nullptr, 'v'},
+      {"lag", required_argument, nullptr, 'l'},
+      {nullptr, 0, nullptr, 0},
   };
   opterr = 0;
   int choice;
@@ -70,6 +86,18 @@ std::string ParseOptions(int argc, char** argv, catalog::ClientOptions* options)
       case 't':
         fits = absl::ParseDuration(optarg, &options->timeout);
         break;
+      case 'e':
+        fits = Parse(optarg, &options->archive_every);
+        break;
+      case 'k':
+        options->keep_going = true;
+        break;
+      case 'v':
+        fits = Parse(optarg, &options->volume_lost_ms);
+        break;
+      case 'l':
+        fits = Parse(optarg, &options->lag_ms);
+        break;
       default:
         fits = false;
     }
@@ -86,11 +114,12 @@ int main(int argc, char** argv) {
     return Usage(wrong);
   }
   const std::string command = optind < argc ? argv[optind] : "";
-  const bool compares = command == "load" || command == "verify";
+  const bool compares = command == "load" || command == "verify" || command == "absent";
   if ((compares || command == "count") && options.input.empty()) return Usage("--input is missing");
   if (compares && options.acks.empty()) return Usage("--acks is missing");
   if (command == "load") return catalog::Load(options);
   if (command == "verify") return catalog::Verify(options);
+  if (command == "absent") return catalog::Absent(options);
   if (command == "count") return catalog::Count(options);
   if (command == "wait") return catalog::WaitReady(options);
   if (command == "get" && optind + 1 < argc) return catalog::Probe(options, argv[optind + 1]);
