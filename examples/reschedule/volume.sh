@@ -1,14 +1,18 @@
-# Nodes and the volume of examples/reschedule/run.sh, which sources this file.
+# Nodes and volumes of examples/reschedule/run.sh, which sources this file.
 #
-# A node is a mount namespace, held by a sleeping process. The volume is an ext4 image that one node
-# at a time has attached (as a loop device) and mounted. Where that needs more than this machine
-# allows, the volume is a plain directory and there is one node, the machine.
+# A node is a mount namespace, held by a sleeping process. A volume is an ext4 image that one node at
+# a time has attached (as a loop device) and mounted. Where that needs more than this machine allows,
+# a volume is a plain directory and there is one node, the machine.
 
-volume=     # Where pods find the volume; the same path on every node.
+volume=     # Where pods find the present volume; the same path on every node.
 on_node=()  # The prefix that runs a command on the present node.
 node_pid=
 image=
 device=
+volumes=0
+volumes_directory=
+former_nodes=()  # What new_volume left behind.
+former_devices=()
 
 # within SECONDS COMMAND...: tries the command until it succeeds, every 10 ms. False: time is up.
 within() {
@@ -71,24 +75,53 @@ make_image() {
 # make_volume DIRECTORY: makes the volume in there and starts the first node.
 make_volume() {
   local reason
-  volume=$1/volume
-  image=$1/volume.ext4
+  volumes_directory=$1
+  volumes=1
+  volume=$1/volume-1
+  image=$1/volume-1.ext4
   mkdir "$volume"
   if reason=$(make_image) && start_node && attach_volume 2>"$1/attach.log"; then
     echo "volume: an ext4 image on a loop device; nodes are mount namespaces"
     return 0
   fi
-  remove_volume
+  remove_volumes
   image=
   echo "volume: a plain directory, for this machine allows no loop-mounted image" \
        "(${reason:-$(cat "$1/attach.log" 2>/dev/null)}); there is one node only"
 }
 
-remove_volume() {
+# Makes an empty volume and a node that has it. The present ones stay as they are, with their pods.
+new_volume() {
+  former_nodes+=("$node_pid")
+  former_devices+=("$device")
+  node_pid=
+  device=
+  on_node=()
+  volumes=$((volumes + 1))
+  volume=$volumes_directory/volume-$volumes
+  mkdir "$volume" || return 1
+  [ -n "$image" ] || return 0
+  image=$volumes_directory/volume-$volumes.ext4
+  make_image && start_node && attach_volume
+}
+
+# Nothing may be using it.
+destroy_volume() {
+  [ -n "$image" ] || { rm -rf "$volume"; return 0; }
+  detach_volume && stop_node && rm "$image"
+}
+
+remove_volumes() {
+  local i
   if [ -n "$device" ]; then
     "${on_node[@]}" umount "$volume" 2>/dev/null || true
     losetup --detach "$device" 2>/dev/null || true
     device=
   fi
   stop_node
+  for i in "${!former_nodes[@]}"; do
+    node_pid=${former_nodes[i]}
+    stop_node  # Unmounts as well.
+    [ -z "${former_devices[i]}" ] || losetup --detach "${former_devices[i]}" 2>/dev/null || true
+  done
 }
