@@ -161,7 +161,28 @@ absl::StatusOr<std::vector<JournalItem>> Remote::ReadRecent() {
   absl::StatusOr<std::vector<JournalItem>> items =
       ReadJournal(*store_, std::min(checkpoint->replay_from, slot));
   if (!items.ok() || !LeadsToTheEnd(*items)) return ReadAll();
+  if (!ReadBackToClaim(&*items).ok()) return ReadAll();
   return items;
+}
+
+// An owner's epoch may stand in its claim only, which stands before its first checkpoint.
+absl::Status Remote::ReadBackToClaim(std::vector<JournalItem>* items) {
+  const auto names_its_epoch = [](const JournalItem& item) {
+    if (item.entry == nullptr) return false;
+    if (item.entry->As<ClaimEntry>() != nullptr) return true;
+    const auto* checkpoint = item.entry->As<CheckpointEntry>();
+    return checkpoint != nullptr && !checkpoint->history.empty() &&
+           checkpoint->history.entries().back().incarnation == item.entry->writer;
+  };
+  while (std::none_of(items->begin(), items->end(), names_its_epoch)) {
+    if (items->empty() || items->front().slot == 1) return absl::OkStatus();
+    const uint64_t slot = items->front().slot - 1;
+    MOORING_ASSIGN_OR_RETURN(const std::string object, store_->Get(SlotKey(slot), {}));
+    MOORING_ASSIGN_OR_RETURN(Entry entry, DecodeEntry(SlotKey(slot), slot, object));
+    items->insert(items->begin(),
+                  {slot, std::make_shared<const Entry>(std::move(entry)), absl::OkStatus()});
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<JournalItem>> Remote::ReadAll() { return ReadJournal(*store_, 1); }

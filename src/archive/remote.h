@@ -50,6 +50,7 @@ class Remote {
   absl::StatusOr<std::vector<JournalItem>> ReadAll();
 
  private:
+  [[nodiscard]] absl::Status ReadBackToClaim(std::vector<JournalItem>* items);
   explicit Remote(std::shared_ptr<objectstore::ObjectStore> store) : store_(std::move(store)) {}
   [[nodiscard]] absl::Status ReadIdentity(absl::Duration timeout);
   [[nodiscard]] absl::Status MakeIdentity(const ArchiveIdentity& identity);

@@ -211,7 +211,8 @@ class Run {
     MOORING_ASSIGN_OR_RETURN(view.action, DecideOpening(volume_, archive, options_.opening));
     view.files = KeptFiles(items);
     items.erase(std::remove_if(items.begin(), items.end(), beyond), items.end());
-    view.max_epoch = MaxEpoch(items);
+    // A claim of one's own hides the one before.
+    view.max_epoch = max_epoch_ = std::max(max_epoch_, MaxEpoch(items));
     return view;
   }
 
@@ -230,7 +231,7 @@ class Run {
     MOORING_ASSIGN_OR_RETURN(const View view, Look(head));
     MOORING_RETURN_IF_ERROR(Prepare(view));
     ClaimEntry claim;
-    claim.epoch = options_.epoch;
+    claim.epoch = EpochAbove(view.max_epoch);
     claim.owner = options_.owner;
     claim.taken_over_slot = head;
     if (view.plan) {
@@ -242,6 +243,12 @@ class Run {
     MOORING_RETURN_IF_ERROR(Drive());
     lost_ = protocol_->phase() == Phase::kClaimLost;
     return absl::OkStatus();
+  }
+
+  // What the volume's epoch is once it was raised above that. It must stand in the claim, for an
+  // owner who ships nothing leaves no other trace, and no later one may give its versions again.
+  uint64_t EpochAbove(uint64_t max_epoch) const {
+    return options_.epoch > max_epoch ? options_.epoch : max_epoch + 2;
   }
 
   absl::StatusOr<Takeover> Own() {
@@ -277,7 +284,8 @@ class Run {
   const Deadline deadline_;
   std::unique_ptr<JournalProtocol> protocol_;
   std::optional<RestorePlan> prepared_;
-  bool lost_ = false;  // The last claim was.
+  uint64_t max_epoch_ = 0;  // Seen in the archive.
+  bool lost_ = false;       // The last claim was.
 };
 
 }  // namespace

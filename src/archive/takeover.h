@@ -19,8 +19,8 @@ namespace mooring::archive {
 
 struct TakeoverOptions {
   std::string incarnation;  // Of this open: a new RandomId().
-  uint64_t epoch = 0;
-  std::string owner;  // For people.
+  uint64_t epoch = 0;       // Of the volume, where none in the archive is as high.
+  std::string owner;        // For people.
   OpeningOptions opening;
   absl::Duration takeover_wait;
   absl::Duration acquire_timeout;  // For a living owner to go.

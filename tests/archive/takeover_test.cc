@@ -143,6 +143,25 @@ TEST_F(TakeoverTest, AnOwnerThatClosesWhileItIsWatchedIsFollowedAtOnce) {
   EXPECT_EQ(next.plan->state.last_sequence, 20u);
 }
 
+// Who ships nothing leaves its epoch in the claim only, and nobody may give its versions again.
+TEST_F(TakeoverTest, EachOwnersEpochIsAboveAllBefore) {
+  Takeover owner = MakeState();
+  uint64_t before = 1;
+  for (int incarnation = 2; incarnation < 6; ++incarnation) {
+    TakeoverOptions options = Options(incarnation);
+    options.epoch = 1;  // Of a volume that was never raised.
+    ASSERT_OK_AND_ASSIGN(owner, Open(Good({MakeHistory({{1, 1}}), 8}), options));
+    EXPECT_GE(owner.max_epoch, before);
+    before = owner.max_epoch + 2;  // As the volume raises it.
+    if (incarnation % 2 == 0) continue;
+    CheckpointEntry checkpoint =
+        Checkpoint(owner.protocol->ReplayFrom(8), 8, MakeHistory({{1, 1}}), 12);
+    checkpoint.files.clear();
+    Append(*owner.protocol, std::move(checkpoint));
+    ASSERT_OK(WriteHint(*store_, owner.protocol->head()));
+  }
+}
+
 TEST_F(TakeoverTest, ARefusalFencesNobody) {
   Takeover owner = MakeState();
   VolumeView another = Good({});
