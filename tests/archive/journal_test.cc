@@ -2,10 +2,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/objectstore/directory_store.h"
 #include "tests/archive/entries.h"
+#include "tests/servers/archive_place.h"
 #include "tests/testing/status_matchers.h"
-#include "tests/testing/temp_directory.h"
 
 namespace mooring::archive {
 namespace {
@@ -13,11 +12,13 @@ namespace {
 using ::mooring::testing::StatusIs;
 using Phase = JournalProtocol::Phase;
 
-// The protocol over a directory.
+// The protocol over a real store.
 class JournalTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(store_, objectstore::DirectoryStore::Open(directory_.path()));
+    MOORING_NEED_PLACE(place_);
+    store_ = place_.Open();
+    ASSERT_NE(store_, nullptr);
   }
   JournalProtocol Owner(int incarnation) {
     JournalProtocol protocol(Id(0xa), Id(incarnation));
@@ -35,7 +36,7 @@ class JournalTest : public ::testing::Test {
   }
   std::string Nonce() { return Id(0x5000 + ++nonces_); }
 
-  mooring::testing::TempDirectory directory_;
+  mooring::testing::ArchivePlace place_;
   std::unique_ptr<objectstore::ObjectStore> store_;
   int nonces_ = 0;
 };

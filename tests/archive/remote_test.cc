@@ -5,11 +5,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/archive/journal.h"
-#include "src/objectstore/directory_store.h"
 #include "tests/archive/entries.h"
 #include "tests/archive/faulty_store.h"
+#include "tests/servers/archive_place.h"
 #include "tests/testing/status_matchers.h"
-#include "tests/testing/temp_directory.h"
 
 namespace mooring::archive {
 namespace {
@@ -20,8 +19,8 @@ using ::testing::HasSubstr;
 class RemoteTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(auto store, objectstore::DirectoryStore::Open(directory_.path()));
-    store_ = std::make_shared<FaultyStore>(std::move(store));
+    MOORING_NEED_PLACE(place_);
+    store_ = std::make_shared<FaultyStore>(place_.Open());
   }
   std::shared_ptr<Remote> Connect() {
     absl::StatusOr<std::shared_ptr<Remote>> remote = Remote::Connect(store_, {});
@@ -54,7 +53,7 @@ class RemoteTest : public ::testing::Test {
     return slots;
   }
 
-  mooring::testing::TempDirectory directory_;
+  mooring::testing::ArchivePlace place_;
   std::shared_ptr<FaultyStore> store_;
 };
 

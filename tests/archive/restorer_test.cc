@@ -7,9 +7,9 @@
 #include "gtest/gtest.h"
 #include "src/base/crc32c.h"
 #include "src/base/posix_file.h"
-#include "src/objectstore/directory_store.h"
 #include "tests/archive/entries.h"
 #include "tests/archive/faulty_store.h"
+#include "tests/servers/archive_place.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temp_directory.h"
 
@@ -50,8 +50,8 @@ class RestorerTest : public ::testing::Test {
   using Contents = std::map<std::string, std::string>;
 
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(auto store, objectstore::DirectoryStore::Open(directory_.File("archive")));
-    store_ = std::make_unique<FaultyStore>(std::move(store));
+    MOORING_NEED_PLACE(place_);
+    store_ = std::make_unique<FaultyStore>(place_.Open());
     MakePlan();
   }
 
@@ -109,6 +109,7 @@ class RestorerTest : public ::testing::Test {
   }
 
   mooring::testing::TempDirectory directory_;
+  mooring::testing::ArchivePlace place_;
   const std::string data_ = directory_.File("v/data");
   std::unique_ptr<FaultyStore> store_;
   RestorePlan plan_;

@@ -7,12 +7,11 @@
 #include "gtest/gtest.h"
 #include "src/archive/journal.h"
 #include "src/base/random_id.h"
-#include "src/objectstore/directory_store.h"
 #include "tests/archive/entries.h"
 #include "tests/archive/faulty_store.h"
+#include "tests/servers/archive_place.h"
 #include "tests/testing/hang_guard.h"
 #include "tests/testing/status_matchers.h"
-#include "tests/testing/temp_directory.h"
 
 namespace mooring::archive {
 namespace {
@@ -22,11 +21,13 @@ using ::testing::HasSubstr;
 
 class TakeoverTest : public ::testing::Test {
  protected:
-  void SetUp() override { MakeArchive(directory_.File("archive")); }
+  void SetUp() override {
+    MOORING_NEED_PLACE(place_);
+    MakeArchive("archive");
+  }
 
-  void MakeArchive(const std::string& path) {
-    ASSERT_OK_AND_ASSIGN(auto store, objectstore::DirectoryStore::Open(path));
-    store_ = std::make_shared<FaultyStore>(std::move(store));
+  void MakeArchive(const std::string& name) {
+    store_ = std::make_shared<FaultyStore>(place_.Open(name));
     const ArchiveIdentity identity{Id(0xa), Id(0x57)};
     ASSERT_OK_AND_ASSIGN(const std::string bytes, EncodeIdentity(identity));
     ASSERT_OK(store_->Create(kIdentityKey, bytes, {}));
@@ -69,7 +70,7 @@ class TakeoverTest : public ::testing::Test {
   }
 
   mooring::testing::HangGuard guard_;
-  mooring::testing::TempDirectory directory_;
+  mooring::testing::ArchivePlace place_;
   std::shared_ptr<FaultyStore> store_;
   std::shared_ptr<Remote> remote_;
 };
@@ -219,7 +220,7 @@ TEST_F(TakeoverTest, ShortOutagesAreWaitedOut) {
 
 TEST_F(TakeoverTest, OfThoseWhoOpenAtOnceOneOwnsAndTheOthersAreToldInTime) {
   for (int round = 0; round < 50; ++round) {
-    MakeArchive(directory_.File("archive" + std::to_string(round)));
+    MakeArchive("archive" + std::to_string(round));
     if (round % 2 == 0) MakeState();
     const int openers = 2 + round % 4;
     // All claim only after all have looked, so that no one comes late and takes over again.
