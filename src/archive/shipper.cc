@@ -62,18 +62,21 @@ std::optional<absl::Status> Shipper::Impl::Judge(Version version) const {
 void Shipper::Impl::ObserveDurable() {
   if (source_is_gone) return;
   const absl::Duration now = SteadyNow();
-  const uint64_t durable = source->DurableSequence();
+  uint64_t durable = source->DurableSequence();
   const uint64_t reached = archived ? archived->last_sequence : 0;
   while (durable_at.size() > 1 && durable_at[1].first <= reached) durable_at.pop_front();
   if (durable <= reached) {
     durable_at.assign(1, {durable, now});
     behind_since = kNever;
-    return;
+    behind_at_ns = 0;
+    // What was durable before this and told before it, too, is seen now.
+    durable = source->DurableSequence();
+    if (durable <= reached) return;
   }
-  // Nothing was behind until it was woken for this.
-  if (behind_since == kNever) {
+  // Nothing was behind until OnDurable() told of it.
+  if (const int64_t at = behind_at_ns; behind_since == kNever && at != 0) {
     absl::Duration& since = durable_at.front().second;
-    since = std::clamp(bell.rung_at(), since, now);
+    since = std::clamp(absl::Nanoseconds(at), since, now);
   }
   if (durable_at.back().first < durable &&
       now - durable_at.back().second > options.ship_interval / 100) {
@@ -126,7 +129,13 @@ Shipper::~Shipper() {
   if (impl_->journal_thread.joinable()) impl_->Join(/*cancel=*/true);
 }
 
-void Shipper::OnDurable() { impl_->bell.RingSoftly(); }
+void Shipper::OnDurable() {
+  int64_t unset = 0;
+  if (impl_->behind_at_ns == 0) {
+    impl_->behind_at_ns.compare_exchange_strong(unset, absl::ToInt64Nanoseconds(SteadyNow()));
+  }
+  impl_->bell.RingSoftly();
+}
 
 absl::Status Shipper::WaitArchived(Version version, const Deadline& deadline) {
   Impl& impl = *impl_;

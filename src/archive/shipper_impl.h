@@ -35,23 +35,17 @@ class Bell {
   // As Ring(), but wakes only a sleeper who asked for it, and him once.
   void RingSoftly() {
     word_.fetch_add(1);
-    if (light_sleeper_.load() && light_sleeper_.exchange(false)) {
-      rung_at_ns_ = absl::ToInt64Nanoseconds(SteadyNow());
-      FutexWake(&word_);
-    }
+    if (light_sleeper_.load() && light_sleeper_.exchange(false)) FutexWake(&word_);
   }
   void Sleep(uint32_t ticket, absl::Duration timeout, bool lightly) {
     light_sleeper_ = lightly;
     FutexWait(&word_, ticket, timeout);
     light_sleeper_ = false;
   }
-  // When the last light sleeper was woken.
-  absl::Duration rung_at() const { return absl::Nanoseconds(rung_at_ns_.load()); }
 
  private:
   std::atomic<uint32_t> word_{0};
   std::atomic<bool> light_sleeper_{false};
-  std::atomic<int64_t> rung_at_ns_{0};
 };
 
 // Pauses that grow until something succeeds.
@@ -133,6 +127,9 @@ struct Shipper::Impl {
   std::atomic<bool> closing{false};
   std::atomic<bool> is_over{false};   // As `over`, for who has no lock.
   std::atomic<int64_t> proof_ns{-1};  // When the last look was sent that found no other owner.
+
+  // When OnDurable() was first called after all was archived; 0: not since.
+  std::atomic<int64_t> behind_at_ns{0};
 
   mutable absl::Mutex mutex;
   bool over ABSL_GUARDED_BY(mutex) = false;
