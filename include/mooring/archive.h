@@ -54,6 +54,12 @@ struct ArchiveOptions {
   // it had one. For moving to another bucket; turn it off again.
   bool adopt_archive = false;
 
+  // Restore from an older checkpoint where objects of the archive are damaged or missing and
+  // nothing better is left, though commits that were archived are lost then. Without it such an
+  // open is refused with DATA_LOSS, which says what is damaged and how far the rest reaches. Turn
+  // it off again.
+  bool accept_loss = false;
+
   // Make a new store though the archive was claimed before and never got a state. Turn it off
   // again.
   bool create_without_state = false;

@@ -79,6 +79,7 @@ std::string ToWire(const ClaimEntry& claim, wire::Header* header) {
 std::string ToWire(const LogEntry& log, wire::Header* header) {
   wire::Log* wire = header->mutable_log();
   wire->set_predecessor(log.predecessor);
+  wire->set_least_checkpoint(log.least_checkpoint);
   for (const Segment& segment : log.segments) {
     wire::Segment* out = wire->add_segments();
     out->set_incarnation(segment.incarnation);
@@ -143,6 +144,7 @@ absl::StatusOr<ClaimEntry> FromWire(const wire::Claim& wire) {
 absl::StatusOr<LogEntry> FromWire(const wire::Log& wire, std::string_view payload) {
   LogEntry log;
   log.predecessor = wire.predecessor();
+  log.least_checkpoint = wire.least_checkpoint();
   for (const wire::Segment& segment : wire.segments()) {
     log.segments.push_back({segment.incarnation(), segment.epoch(), segment.log(),
                             segment.generation(), segment.begin(), segment.end(),

@@ -48,6 +48,8 @@ struct Segment {
 // Bytes of the store's logs that follow those of the entries before (A6).
 struct LogEntry {
   uint64_t predecessor = 0;  // The sequence that the first segment follows.
+  // The slot of the oldest checkpoint that it can be replayed on: one that has the tables. 0: any.
+  uint64_t least_checkpoint = 0;
   std::vector<Segment> segments;
   std::string bytes;  // The segments' bytes, one after the other.
 };

@@ -50,8 +50,12 @@ absl::Status CheckSegment(const Segment& segment, uint64_t predecessor) {
   return absl::OkStatus();
 }
 
-absl::Status CheckBody(const Entry&, const LogEntry& log) {
+absl::Status CheckBody(const Entry& entry, const LogEntry& log) {
   if (log.segments.empty()) return Bad("a log entry without a segment");
+  if (log.least_checkpoint >= entry.slot) {
+    return Bad(absl::StrCat("a log in slot ", entry.slot, " needs the checkpoint in slot ",
+                            log.least_checkpoint));
+  }
   uint64_t predecessor = log.predecessor;
   uint64_t bytes = 0;
   const Segment* before = nullptr;

@@ -39,6 +39,7 @@ struct ArchiveView {
 
 struct OpeningOptions {
   bool adopt_archive = false;         // The volume may go on with another archive.
+  bool accept_loss = false;           // Restore a state that may lack archived commits.
   bool create_without_state = false;  // Make a new store though an archive holds claims.
 };
 

@@ -112,6 +112,12 @@ class Replay {
 
   absl::Status Follow(const EntryPtr& entry) {
     const LogEntry& log = *entry->As<LogEntry>();
+    const uint64_t base = plan_.checkpoint->slot;
+    if (log.least_checkpoint > base && plan_.state.last_sequence < target_.last_sequence) {
+      return absl::DataLossError(absl::StrCat(
+          SlotKey(entry->slot), " of the archive needs the checkpoint in slot ",
+          log.least_checkpoint, ": the one in slot ", base, " lacks tables that were made since"));
+    }
     size_t offset = 0;
     for (size_t i = 0; i < log.segments.size(); ++i) {
       MOORING_RETURN_IF_ERROR(Follow(entry, i, offset));
@@ -229,7 +235,9 @@ absl::StatusOr<RestorePlan> PlanRestore(const std::vector<JournalItem>& journal,
   for (const EntryPtr& entry : Checkpoints(items, collected)) {
     const auto& checkpoint = *entry->As<CheckpointEntry>();
     if (checkpoint.max_sequence > target.last_sequence) continue;
-    absl::StatusOr<RestorePlan> plan = Replay(entry, target).Run(items);
+    const auto unusable = target.unusable.find(entry->slot);
+    absl::StatusOr<RestorePlan> plan =
+        unusable != target.unusable.end() ? unusable->second : Replay(entry, target).Run(items);
     if (plan.ok()) {
       if (passed_over > plan->state.last_sequence) plan->complete = false;
       plan->notes.insert(plan->notes.begin(), notes.begin(), notes.end());

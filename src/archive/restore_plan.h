@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,8 @@ struct RestoreTarget {
   uint64_t last_slot = ~uint64_t{0};
   // The last sequence wanted; the end of the lineage unless given.
   uint64_t last_sequence = ~uint64_t{0};
+  // Slots of checkpoints that are no base, because a file of theirs is missing or damaged, and why.
+  std::map<uint64_t, absl::Status> unusable;
 };
 
 // A segment of a log entry, to be written behind the pieces of the same log before it.

@@ -158,6 +158,7 @@ struct Shipper::Impl {
   bool closing_entry = false;         // It is the CLOSE.
   int64_t log_bytes_sent = 0;         // That are in the entry under way.
   uint64_t table_changes = 0;         // Of the last checkpoint.
+  uint64_t tables_slot = 0;           // Of the last one that had others than that before it.
   int64_t log_bytes = 0;              // Since that was asked for.
   std::map<uint64_t, int64_t> times;  // Last sequence and commit time of what was shipped.
   int64_t last_time_us = 0;

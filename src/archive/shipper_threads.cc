@@ -156,6 +156,7 @@ bool Shipper::Impl::Ship() {
 bool Shipper::Impl::ShipPieces(const std::vector<engine::LogPiece>& pieces) {
   LogEntry log;
   log.predecessor = ArchivedSequence();
+  log.least_checkpoint = tables_slot;
   const HistoryEntry& own = history.entries().back();
   for (const engine::LogPiece& piece : pieces) {
     if (log.bytes.size() + piece.bytes.size() > kMaxPayloadBytes) break;
@@ -193,6 +194,7 @@ void Shipper::Impl::Stands() {
   log_bytes += std::exchange(log_bytes_sent, 0);
   const uint64_t slot = protocol->head();
   if (appending) {
+    if (!first_checkpoint_stands || table_changes != appending->table_changes) tables_slot = slot;
     table_changes = appending->table_changes;
     times.erase(times.begin(), times.lower_bound(appending->entry.max_sequence));
     first_checkpoint_stands = true;

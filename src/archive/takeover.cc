@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "mooring/status_macros.h"
 #include "src/archive/journal.h"
@@ -67,8 +68,9 @@ uint64_t MaxEpoch(const std::vector<JournalItem>& items) {
   return epoch;
 }
 
-// The files of the checkpoints that were not collected.
-std::vector<ArchivedFile> KeptFiles(const std::vector<JournalItem>& items) {
+// The files of the checkpoints that were not collected and can be used.
+std::vector<ArchivedFile> KeptFiles(const std::vector<JournalItem>& items,
+                                    const std::map<uint64_t, absl::Status>& unusable) {
   std::vector<std::string> collected;
   std::vector<ArchivedFile> files;
   for (const JournalItem& item : items) {
@@ -76,7 +78,8 @@ std::vector<ArchivedFile> KeptFiles(const std::vector<JournalItem>& items) {
     if (const auto* collect = item.entry->As<CollectEntry>()) {
       collected.insert(collected.end(), collect->files.begin(), collect->files.end());
     }
-    if (const auto* checkpoint = item.entry->As<CheckpointEntry>()) {
+    const auto* checkpoint = item.entry->As<CheckpointEntry>();
+    if (checkpoint != nullptr && unusable.count(item.slot) == 0) {
       files.insert(files.end(), checkpoint->files.begin(), checkpoint->files.end());
     }
   }
@@ -186,7 +189,7 @@ class Run {
   absl::StatusOr<View> Look(uint64_t last_slot) {
     std::vector<JournalItem> items;
     MOORING_RETURN_IF_ERROR(Retry([&]() -> absl::Status {
-      MOORING_ASSIGN_OR_RETURN(items, remote_.ReadRecent());
+      MOORING_ASSIGN_OR_RETURN(items, unusable_.empty() ? remote_.ReadRecent() : remote_.ReadAll());
       return absl::OkStatus();
     }));
     const auto beyond = [&](const JournalItem& item) { return item.slot > last_slot; };
@@ -200,6 +203,7 @@ class Run {
     View view;
     RestoreTarget target;
     target.last_slot = last_slot;
+    target.unusable = unusable_;
     absl::StatusOr<RestorePlan> plan = PlanRestore(items, target);
     if (plan.ok()) {
       archive.kind = ArchiveView::Kind::kState;
@@ -209,11 +213,34 @@ class Run {
       return plan.status();
     }
     MOORING_ASSIGN_OR_RETURN(view.action, DecideOpening(volume_, archive, options_.opening));
-    view.files = KeptFiles(items);
+    if (Restores(view.action) && !view.plan->complete && !options_.opening.accept_loss) {
+      return Incomplete(*view.plan);
+    }
+    view.files = KeptFiles(items, unusable_);
     items.erase(std::remove_if(items.begin(), items.end(), beyond), items.end());
     // A claim of one's own hides the one before.
     view.max_epoch = max_epoch_ = std::max(max_epoch_, MaxEpoch(items));
     return view;
+  }
+
+  static absl::Status Incomplete(const RestorePlan& plan) {
+    return absl::DataLossError(absl::StrCat(
+        "the archive is damaged: what is left of it reaches sequence ", plan.state.last_sequence,
+        ", and commits beyond that were archived. Bring the objects back, or set "
+        "archive.accept_loss to go on without those commits. ",
+        absl::StrJoin(plan.notes, "; ")));
+  }
+
+  // What the journal up to `last_slot` means, with what it takes prepared. Where a file of the
+  // newest checkpoint is missing or damaged, an older one and more of the log may do.
+  absl::StatusOr<View> LookAndPrepare(uint64_t last_slot) {
+    while (true) {
+      MOORING_ASSIGN_OR_RETURN(View view, Look(last_slot));
+      const absl::Status prepared = Prepare(view);
+      if (prepared.ok()) return view;
+      if (!absl::IsDataLoss(prepared)) return prepared;
+      unusable_[view.plan->checkpoint->slot] = prepared;
+    }
   }
 
   absl::Status Prepare(const View& view) {
@@ -228,8 +255,7 @@ class Run {
   // long: whatever is written meanwhile takes the slot.
   absl::Status Claim() {
     const uint64_t head = protocol_->head();
-    MOORING_ASSIGN_OR_RETURN(const View view, Look(head));
-    MOORING_RETURN_IF_ERROR(Prepare(view));
+    MOORING_ASSIGN_OR_RETURN(const View view, LookAndPrepare(head));
     ClaimEntry claim;
     claim.epoch = EpochAbove(view.max_epoch);
     claim.owner = options_.owner;
@@ -252,8 +278,7 @@ class Run {
   }
 
   absl::StatusOr<Takeover> Own() {
-    MOORING_ASSIGN_OR_RETURN(View view, Look(protocol_->head() - 1));
-    MOORING_RETURN_IF_ERROR(Prepare(view));
+    MOORING_ASSIGN_OR_RETURN(View view, LookAndPrepare(protocol_->head() - 1));
     JournalProtocol::Found found;
     if (view.plan) {
       found.restorable = view.plan->state;
@@ -284,8 +309,9 @@ class Run {
   const Deadline deadline_;
   std::unique_ptr<JournalProtocol> protocol_;
   std::optional<RestorePlan> prepared_;
-  uint64_t max_epoch_ = 0;  // Seen in the archive.
-  bool lost_ = false;       // The last claim was.
+  uint64_t max_epoch_ = 0;                     // Seen in the archive.
+  std::map<uint64_t, absl::Status> unusable_;  // Checkpoints whose files failed, by slot.
+  bool lost_ = false;                          // The last claim was.
 };
 
 }  // namespace

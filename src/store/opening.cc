@@ -33,6 +33,7 @@ archive::TakeoverOptions MakeTakeoverOptions(const Opening::Environment& environ
   takeover.epoch = environment.volume->epoch();
   takeover.owner = DescribeOwner();
   takeover.opening.adopt_archive = options.archive.adopt_archive;
+  takeover.opening.accept_loss = options.archive.accept_loss;
   takeover.opening.create_without_state = options.archive.create_without_state;
   takeover.takeover_wait = options.archive.takeover_wait;
   takeover.acquire_timeout = options.acquire_timeout;

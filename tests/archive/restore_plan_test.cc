@@ -57,6 +57,25 @@ TEST_F(RestorePlanTest, ReplaysWhatWasShippedBeforeTheCheckpointsSlot) {
   EXPECT_EQ(plan.state.last_sequence, 6u);
 }
 
+// A7. The engine would pass over commits to a table that the older checkpoint lacks.
+TEST_F(RestorePlanTest, ALogIsNotReplayedOnACheckpointWithoutItsTables) {
+  Append(Checkpoint(5, 6, MakeHistory({{1, 1}}), 12));
+  Segment next = MakeSegment(1, 7, 9, 7);
+  next.log = 12;
+  LogEntry log = Log({next});
+  log.least_checkpoint = 5;
+  Append(log);
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.checkpoint->slot, 5u);
+  EXPECT_EQ(plan.state.last_sequence, 9u);
+  RestoreTarget target;
+  target.unusable[5] = absl::DataLossError("a file of it is gone");
+  EXPECT_THAT(PlanRestore(journal_, target),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is gone")));
+  target.last_sequence = 6;  // What came before the table does without it.
+  EXPECT_OK(PlanRestore(journal_, target));
+}
+
 TEST_F(RestorePlanTest, StopsAtTheTarget) {
   RestoreTarget target;
   target.last_sequence = 3;

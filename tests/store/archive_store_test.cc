@@ -76,6 +76,16 @@ class ArchiveStoreTest : public ::testing::Test {
     fs::copy(directory_.File(from), directory_.File(to), fs::copy_options::recursive);
   }
 
+  int DamageFilesOfTheArchive() {
+    int damaged = 0;
+    if (!fs::exists(directory_.File("archive/files"))) return 0;
+    for (const auto& file : fs::directory_iterator(directory_.File("archive/files"))) {
+      fs::resize_file(file, fs::file_size(file) - 1);
+      ++damaged;
+    }
+    return damaged;
+  }
+
   testing::HangGuard guard_;
   testing::TempDirectory directory_;
 };
@@ -260,6 +270,27 @@ TEST_F(ArchiveStoreTest, ADamagedVolumeHealsFromTheArchive) {
   first = Open("a");
   EXPECT_THAT(first.table.Get("key"), Holds("value"));
   Close(first);
+}
+
+TEST_F(ArchiveStoreTest, WhereFilesOfTheArchiveAreDamagedALossIsRefusedByNameUnlessAccepted) {
+  Opened first = Open("a");
+  ASSERT_OK(first.table.Put("key", "value", kArchived));
+  ASSERT_OK_AND_ASSIGN(const Table later, first.store->OpenTable("later"));
+  ASSERT_OK(first.table.Put("key2", "value2", kArchived));
+  Close(first);
+  LoseVolume("a");
+
+  ASSERT_GT(DamageFilesOfTheArchive(), 0);
+  Options options = OptionsFor("a");
+  std::string log;
+  options.log = [&](LogSeverity, std::string_view text) { log += std::string(text) + "\n"; };
+  EXPECT_THAT(Store::Open(options),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       ::testing::AllOf(HasSubstr("files/"), HasSubstr("accept_loss"))));
+  options.archive.accept_loss = true;
+  const auto opened = Store::Open(options);
+  ASSERT_OK(opened);
+  EXPECT_THAT(log, HasSubstr("cannot be used"));
 }
 
 TEST_F(ArchiveStoreTest, WhatBelongsToAnotherStoreIsRefusedAndLeftAlone) {
