@@ -8,7 +8,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -99,6 +101,23 @@ TEST_F(S3SetupTest, AuthorityIsNamedInTheUrlOrTheEnvironment) {
       Open(gateway_.tls_endpoint, {{"AWS_CA_BUNDLE", gateway_.ca_file}})->Create("variable", "x"));
   EXPECT_EQ(*Open(gateway_.endpoint)->Get("url"), "x");
   EXPECT_EQ(*Open(gateway_.endpoint)->Get("variable"), "x");
+}
+
+TEST_F(S3SetupTest, ClosedStoreLeavesNothingOpen) {
+  const auto open_files = [] { return ListDirectory("/proc/self/fd")->size(); };
+  const std::string trusted = gateway_.tls_endpoint + "&ca=" + gateway_.ca_file;
+  ASSERT_OK(Open(trusted)->Put("warm-up", "x"));
+  const size_t before = open_files();
+  std::unique_ptr<ObjectStore> store = Open(trusted);
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 16; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < 5; ++i) EXPECT_OK(store->Put(absl::StrCat("k", thread, "/", i), "x"));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  store.reset();
+  EXPECT_EQ(open_files(), before);
 }
 
 TEST_F(S3SetupTest, CertificateOfAStrangerIsRefused) {

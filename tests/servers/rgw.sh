@@ -43,6 +43,10 @@ within() {
 
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
+answers_tls() {
+  curl --silent --noproxy '*' --max-time 20 --cacert "$dir/tls/ca.pem" "https://localhost:$1/"
+}
+
 # Below the range that the kernel gives to outgoing connections.
 free_port() {
   local port
@@ -95,7 +99,7 @@ bluestore block size = 10737418240
 bluestore cache autotune = false
 bluestore cache size = 67108864
 [client.rgw]
-rgw frontends = beast endpoint=127.0.0.1:$4 ssl_endpoint=127.0.0.1:$5 ssl_certificate=$dir/tls/server.pem ssl_private_key=$dir/tls/server.key tcp_nodelay=1
+rgw frontends = beast endpoint=127.0.0.1:$4 ssl_endpoint=127.0.0.1:$5 ssl_certificate=tls/server.pem ssl_private_key=tls/server.key tcp_nodelay=1
 rgw dns name = localhost
 rgw data = $dir/run
 rgw rados pool pg num min = 8
@@ -141,7 +145,8 @@ revive() {
   case $kind in
     mon) timeout 60 ceph-mon -c "$dir/ceph.conf" -i "$id" ;;
     osd) timeout 60 ceph-osd -c "$dir/ceph.conf" -i "$id" ;;
-    client) timeout 60 radosgw -c "$dir/ceph.conf" -n "$1" ;;
+    # Paths of the front end cannot hold blanks: they are given from DIR on.
+    client) (cd "$dir" && timeout 60 radosgw -c "$dir/ceph.conf" -n "$1") ;;
   esac >>"$dir/log/start.log" 2>&1 </dev/null
 }
 
@@ -183,7 +188,7 @@ start_once() {  # start_once OSDS STORE
   write_config "$1" "$2" "$mon_port" "$rgw_port" "$tls_port" "$sts_port"
   {
     make_certificates && make_cluster "$1" "$mon_port" && revive client.rgw && within 60 answers "$rgw_port" &&
-      within 60 answers "$tls_port" &&
+      within 60 answers_tls "$tls_port" &&
       timeout 60 radosgw-admin -c "$dir/ceph.conf" user create --uid=mooring --display-name=mooring \
         --access-key=mooring-test --secret-key=mooring-test-secret &&
       within 60 make_bucket "http://127.0.0.1:$rgw_port"
