@@ -201,10 +201,8 @@ ArchiveStatus Shipper::status() const {
     const HistoryEntry* writer = impl.archived->history.WriterOf(sequence);
     status.archived = Version{writer == nullptr ? 0 : writer->epoch, sequence};
   }
-  if (!impl.source_is_gone) {
-    status.lag = impl.Lag();
-    status.lag_bytes = impl.source->UnreleasedBytes();
-  }
+  status.lag = impl.Lag();
+  if (!impl.source_is_gone) status.lag_bytes = impl.source->UnreleasedBytes();
   status.since_fence_check = impl.SinceProof();
   const objectstore::Traffic traffic = impl.store->traffic();
   status.requests = traffic.requests;
@@ -234,6 +232,8 @@ absl::Status Shipper::Close(const Deadline& deadline) {
   const std::string remaining = in_time ? "" : impl.Remaining();  // And why, before it is cut off.
   impl.Join(cancel);
   absl::MutexLock lock(&impl.mutex);
+  impl.ObserveDurable();
+  impl.figures.lag_bytes = impl.source->UnreleasedBytes();  // What is left.
   impl.source_is_gone = true;
   if (in_time || impl.end.ok() || IsFenced(impl.end)) return impl.end;
   impl.end =

@@ -321,6 +321,8 @@ TEST_F(ShipperTest, CloseSaysWhatIsLeftAtItsDeadline) {
   EXPECT_THAT(
       shipper->Close(Deadline(absl::Milliseconds(50))),
       StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("1 operations and 10 bytes")));
+  EXPECT_EQ(shipper->status().lag_bytes, 10);
+  EXPECT_GT(shipper->status().lag, absl::ZeroDuration());
 }
 
 TEST_F(ShipperTest, WaitersEndWhenItCloses) {
