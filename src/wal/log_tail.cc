@@ -35,7 +35,8 @@ void LogTail::Rewind() {
 // Bytes of the file; fewer where it ends.
 absl::StatusOr<std::string_view> LogTail::Window(uint64_t offset, uint64_t size) {
   if (offset < window_from_ || offset + size > window_from_ + window_.size()) {
-    window_.resize(std::max(size, kWindowBytes));
+    // Not more than is due, for what nobody reads costs a commit that waits for its archive.
+    window_.resize(std::max(size, std::min(RoundUp(due_, kBlockBytes), kWindowBytes)));
     rocksdb::Slice got;
     MOORING_RETURN_IF_ERROR(ToStatus(
         file_->Read(offset, window_.size(), rocksdb::IOOptions(), &got, window_.data(), nullptr),
@@ -52,6 +53,7 @@ absl::Status LogTail::Read(uint64_t limit, size_t max_bytes, std::string* out) {
   // What lies beyond the last frame may have been written since.
   window_.clear();
   while (offset_ < limit && out->size() < max_bytes) {
+    due_ = limit - offset_ + kFrameHeaderBytes;
     FrameHeader frame;
     MOORING_ASSIGN_OR_RETURN(std::string_view bytes, Window(physical_, kFrameHeaderBytes));
     if (bytes.size() < kFrameHeaderBytes || DecodeFrameHeader(bytes, &frame) != Decoded::kOk ||

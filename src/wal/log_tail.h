@@ -46,6 +46,7 @@ class LogTail {
   const uint64_t generation_;
   uint64_t offset_ = 0;
   uint64_t physical_ = kHeaderBytes;
+  uint64_t due_ = 0;  // Bytes that the present call still wants.
   std::string window_;
   uint64_t window_from_ = 0;
 };
