@@ -2,9 +2,9 @@
 
 namespace mooring {
 
-// Makes `s3://bucket/prefix` known as an archive's url; before it only `file:///path` is. Part of the component `s3`:
-// find_package(mooring COMPONENTS s3), link mooring::s3. Call it before opening a store; calling it
-// again does nothing. Thread-safe.
+// Makes `s3://bucket/prefix` known as an archive's url; before it only `file:///path` is. Part of
+// the component `s3`: find_package(mooring COMPONENTS s3), link mooring::s3. Call it before opening
+// a store; calling it again does nothing. Thread-safe.
 //
 //     s3://bucket/prefix?endpoint=https://host:port&region=eu-1&addressing=path&ca=/etc/ca.pem
 //
