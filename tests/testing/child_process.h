@@ -22,6 +22,8 @@ class ChildProcess {
   ChildProcess& operator=(const ChildProcess&) = delete;
 
   pid_t pid() const { return pid_; }
+  // What Read() reads, to be polled.
+  int output() const { return output_; }
   void Signal(int signal) const;
   void Write(std::string_view data) const;
   void CloseInput();
