@@ -104,6 +104,10 @@ absl::Status RocksDbLogSource::Flush(const Exclusively& exclusively) {
   return absl::OkStatus();
 }
 
+absl::Status RocksDbLogSource::FlushAll() {
+  return Flush([](const std::function<absl::Status()>& work) { return work(); });
+}
+
 absl::StatusOr<CapturedState> RocksDbLogSource::Capture(const std::string& directory,
                                                         const Exclusively& exclusively) {
   MOORING_RETURN_IF_ERROR(Empty(directory));

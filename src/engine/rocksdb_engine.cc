@@ -311,7 +311,11 @@ absl::StatusOr<TablePtr> RocksDbEngine::CreateTable(std::string_view name) {
   return table;
 }
 
+// With an archive all is in files before: RocksDB finds its last sequence in files and logs, and of
+// commits to a dropped table no file is made any more. Without them the sequence would go back, to
+// below what the archive has.
 absl::Status RocksDbEngine::DropTable(EngineTable& table) {
+  if (log_source_ != nullptr) MOORING_RETURN_IF_ERROR(log_source_->FlushAll());
   MOORING_RETURN_IF_ERROR(AfterTableWork(db_->DropColumnFamily(HandleOf(table)),
                                          absl::StrCat("dropping table ", table.name())));
   table.MarkDropped();

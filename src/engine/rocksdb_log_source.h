@@ -40,6 +40,8 @@ class RocksDbLogSource : public LogSource, public wal::LogObserver {
   void OnWritten(int64_t time_us) { last_time_us_.store(time_us, std::memory_order_relaxed); }
   void OnDurable(uint64_t sequence);
   void OnTablesChanged();
+  // Returns when all that was written is in files. While no commit is under way.
+  absl::Status FlushAll();
 
   uint64_t DurableSequence() const override { return durable_.load(std::memory_order_acquire); }
   int64_t UnreleasedBytes() const override;

@@ -167,6 +167,48 @@ TEST_F(ArchiveStoreTest, ATableMadeLaterIsRestoredWithItsCommits) {
   Close(second);
 }
 
+// The last commit before a drop may be the dropped table's own, and of that no file is left.
+TEST_F(ArchiveStoreTest, ATableThatIsDroppedLeavesTheSequenceWhereItWas) {
+  Opened first = Open("a");
+  ASSERT_OK_AND_ASSIGN(Table dropped, first.store->OpenTable("dropped"));
+  ASSERT_OK(first.table.Put("key", "1", kArchived));
+  ASSERT_OK(first.table.Put("key", "2"));
+  ASSERT_OK(dropped.Put("key", "3"));
+  ASSERT_OK(first.store->DropTable("dropped"));
+  const Version last = first.store->version();
+  Close(first);
+
+  Opened second = Open("a");
+  EXPECT_EQ(second.store->version().sequence, last.sequence);
+  EXPECT_OK(second.store->WaitArchived(last, kAges));
+  EXPECT_OK(second.store->WaitArchived(second.store->version(), kAges));
+  Close(second);
+  LoseVolume("a");
+  second = Open("a");
+  EXPECT_THAT(second.table.Get("key"), Holds("2"));
+  EXPECT_EQ(second.store->version().sequence, last.sequence);
+  Close(second);
+}
+
+// RocksDB takes its last sequence from files: of every kind of commit something must be there.
+TEST_F(ArchiveStoreTest, WhateverCommitIsTheLastTheSequenceStaysWhereItWas) {
+  uint64_t last = 0;
+  for (int life = 0; life < 5; ++life) {
+    Opened opened = Open("a");
+    EXPECT_EQ(opened.store->version().sequence, last);
+    ASSERT_OK(opened.table.Put("key", "value"));
+    if (life == 1) {
+      ASSERT_OK(opened.table.Delete("absent"));
+    } else if (life > 1) {
+      ASSERT_OK(opened.table.DeleteRange("x", life == 2 ? "y" : "x"));
+    }
+    last = opened.store->version().sequence;
+    ASSERT_OK(opened.store->OpenTable(absl::StrCat("a reason for a checkpoint ", life)));
+    Close(opened);
+    if (life % 2 == 1) LoseVolume("a");
+  }
+}
+
 TEST_F(ArchiveStoreTest, ManyFlushesAndReopeningsLeaveOneHistory) {
   for (int life = 0; life < 4; ++life) {
     Opened opened = Open("a");
