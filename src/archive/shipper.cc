@@ -45,7 +45,9 @@ std::optional<absl::Status> Shipper::Impl::Judge(Version version) const {
                                                    " was never given: this is epoch ", own.epoch));
   }
   const HistoryEntry* writer = history.WriterOf(version.sequence);
-  if (version.sequence > 0 && (writer == nullptr || writer->epoch != version.epoch)) {
+  // This opening's epoch stands also for what it found.
+  const bool ours = version.epoch == own.epoch;
+  if (version.sequence > 0 && (writer == nullptr || (writer->epoch != version.epoch && !ours))) {
     return absl::DataLossError(absl::StrCat("version ", version.ToString(),
                                             " is not part of this store's history: an opening "
                                             "went on without it"));
