@@ -70,6 +70,9 @@ void Archiver::ClaimLater(const std::function<absl::StatusOr<LateClaim>()>& clai
   absl::Duration pause = kFirstPause;
   for (;;) {
     absl::StatusOr<LateClaim> claimed = claim();
+    const bool over = !claimed.ok() && !absl::IsUnavailable(claimed.status());
+    // Not with the lock: a close that asks for the status holds the store's own.
+    if (over) callbacks_.fenced(claimed.status());
     absl::MutexLock lock(&mutex_);
     if (closing_) break;
     if (claimed.ok()) {
@@ -77,10 +80,7 @@ void Archiver::ClaimLater(const std::function<absl::StatusOr<LateClaim>()>& clai
       break;
     }
     last_error_ = claimed.status();
-    if (!absl::IsUnavailable(claimed.status())) {
-      callbacks_.fenced(claimed.status());
-      break;
-    }
+    if (over) break;
     const auto closing = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return closing_; };
     if (AwaitSteadily(&mutex_, absl::Condition(&closing), Deadline(pause))) break;
     pause = std::min(2 * pause, kLongestPause);
