@@ -14,6 +14,7 @@ constexpr absl::Duration kFirstPause = absl::Milliseconds(200);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 
 absl::Status NotClaimed(const absl::Status& why) {
+  if (!absl::IsUnavailable(why)) return why;  // It will not be.
   return absl::UnavailableError(absl::StrCat(
       "the archive was not reached since the store was opened; it is tried on: ", why.message()));
 }
@@ -68,21 +69,19 @@ void Archiver::StartLater(std::function<absl::StatusOr<LateClaim>()> claim,
 void Archiver::ClaimLater(const std::function<absl::StatusOr<LateClaim>()>& claim,
                           archive::History history) {
   absl::Duration pause = kFirstPause;
-  for (;;) {
+  while (true) {
     absl::StatusOr<LateClaim> claimed = claim();
-    const bool over = !claimed.ok() && !absl::IsUnavailable(claimed.status());
-    // Not with the lock: a close that asks for the status holds the store's own.
-    if (over) callbacks_.fenced(claimed.status());
-    absl::MutexLock lock(&mutex_);
-    if (closing_) break;
     if (claimed.ok()) {
       Start(std::move(claimed->remote), std::move(claimed->takeover), source_, std::move(history));
       break;
     }
+    const bool final = !absl::IsUnavailable(claimed.status());
+    // Not with the lock: a close that asks for the status may hold the store's own.
+    if (final) callbacks_.fenced(claimed.status());
+    absl::MutexLock lock(&mutex_);
     last_error_ = claimed.status();
-    if (over) break;
     const auto closing = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return closing_; };
-    if (AwaitSteadily(&mutex_, absl::Condition(&closing), Deadline(pause))) break;
+    if (final || AwaitSteadily(&mutex_, absl::Condition(&closing), Deadline(pause))) break;
     pause = std::min(2 * pause, kLongestPause);
   }
   absl::MutexLock lock(&mutex_);
@@ -98,19 +97,15 @@ absl::Status Archiver::WaitArchived(Version version, const Deadline& deadline) {
     // Of a commit at kProcess.
     if (absl::Status synced = callbacks_.sync(); !synced.ok()) return synced;
   }
-  if (archive::Shipper* const shipper = this->shipper()) {
-    return shipper->WaitArchived(version, deadline);
+  if (shipper() == nullptr) {
+    absl::MutexLock lock(&mutex_);
+    const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return !claiming_ || closing_;
+    };
+    AwaitSteadily(&mutex_, absl::Condition(&settled), deadline);
+    if (shipper() == nullptr) return NotClaimed(last_error_);
   }
-  absl::MutexLock lock(&mutex_);
-  const auto settled = [this]()
-                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !claiming_ || closing_; };
-  AwaitSteadily(&mutex_, absl::Condition(&settled), deadline);
-  archive::Shipper* const shipper = this->shipper();
-  if (shipper == nullptr) return NotClaimed(last_error_);
-  mutex_.Unlock();
-  absl::Status status = shipper->WaitArchived(version, deadline);
-  mutex_.Lock();
-  return status;
+  return shipper()->WaitArchived(version, deadline);
 }
 
 absl::Status Archiver::Admit(const Deadline& deadline) {

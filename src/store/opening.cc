@@ -102,8 +102,8 @@ absl::Status Opening::Look() {
 }
 
 absl::Status Opening::CheckWithoutArchive() const {
-  if (!damage_.ok()) return damage_;
   const bool unreached = !options_.archive.url.empty();
+  if (!damage_.ok() && !unreached) return damage_;
   if (view_.kind == VolumeView::Kind::kRestoring ||
       (unreached && view_.kind != VolumeView::Kind::kGood)) {
     return absl::UnavailableError(
@@ -276,6 +276,7 @@ absl::StatusOr<LateClaim> ClaimLate(const Opening::Environment& environment,
   view.state = {history, engine.LastSequence()};
   view.state.history = history.Until(view.state.last_sequence);
   archive::TakeoverOptions takeover = MakeTakeoverOptions(environment);
+  takeover.acquire_timeout = absl::ZeroDuration();  // Another owner that lives is the owner.
   takeover.prepare = [](const archive::RestorePlan& plan) {
     return archive::FencedError(plan.checkpoint->slot, "a state that this volume lacks");
   };

@@ -65,19 +65,23 @@ absl::Status StoreCore::Start() {
     if (!oldest.has_value()) return std::nullopt;
     return Health::Stall{oldest->name, oldest->age};
   });
-  MOORING_RETURN_IF_ERROR(ReachArchive());
+  const bool may_serve_without = options_.archive.serve_unreached;
+  MOORING_RETURN_IF_ERROR(ReachArchive(may_serve_without));
   MOORING_RETURN_IF_ERROR(AcquireVolume());
+  const absl::Status opened = OpenState();
+  if (!absl::IsUnavailable(opened) || !may_serve_without || remote_ != nullptr) return opened;
+  // The volume holds no state that could be served.
+  MOORING_RETURN_IF_ERROR(ReachArchive(/*may_serve_without=*/false));
   return OpenState();
 }
 
 // Before the volume is touched: what it must hold, the archive knows.
-absl::Status StoreCore::ReachArchive() {
+absl::Status StoreCore::ReachArchive(bool may_serve_without) {
   if (options_.archive.url.empty()) return absl::OkStatus();
   Report(Progress::Phase::kReachingArchive);
   archive::Remote::ConnectOptions connect;
-  connect.timeout = options_.archive.serve_unreached
-                        ? std::min(kUnreachedAfter, options_.archive.reach_timeout)
-                        : options_.archive.reach_timeout;
+  connect.timeout = options_.archive.reach_timeout;
+  if (may_serve_without) connect.timeout = std::min(connect.timeout, kUnreachedAfter);
   connect.retrying = [this](const absl::Status& status) {
     Report(Progress::Phase::kReachingArchive);
     if (options_.log) {
@@ -86,9 +90,7 @@ absl::Status StoreCore::ReachArchive() {
     }
   };
   auto reached = archive::Remote::Connect(options_.archive.url, connect);
-  if (absl::IsUnavailable(reached.status()) && options_.archive.serve_unreached) {
-    return absl::OkStatus();
-  }
+  if (absl::IsUnavailable(reached.status()) && may_serve_without) return absl::OkStatus();
   MOORING_ASSIGN_OR_RETURN(remote_, std::move(reached));
   return absl::OkStatus();
 }
@@ -101,7 +103,7 @@ absl::Status StoreCore::AcquireVolume() {
   acquire.mounts = volume::MountPolicy::kDurable;
   if (!options_.archive.url.empty()) acquire.mounts = volume::MountPolicy::kAnyThatLocks;
   if (options_.allow_unsafe_volume) acquire.mounts = volume::MountPolicy::kAny;
-  acquire.accept_missing_data = remote_ != nullptr;
+  acquire.accept_missing_data = !options_.archive.url.empty();
   acquire.expected_store_id = options_.store_id;
   if (remote_ != nullptr && remote_->identity()) {
     const std::string& archived = remote_->identity()->store_id;
@@ -114,7 +116,15 @@ absl::Status StoreCore::AcquireVolume() {
   }
   acquire.timeout = options_.acquire_timeout;
   acquire.waiting = [this] { Report(Progress::Phase::kAcquiringLock); };
-  MOORING_ASSIGN_OR_RETURN(volume_, volume::Volume::Acquire(acquire));
+  // A new store gets the id that its archive has, if there is one.
+  const bool id_is_unknown = !options_.archive.url.empty() && remote_ == nullptr;
+  if (id_is_unknown) acquire.create_if_missing = false;
+  auto acquired = volume::Volume::Acquire(acquire);
+  if (id_is_unknown && options_.create_if_missing && absl::IsNotFound(acquired.status())) {
+    MOORING_RETURN_IF_ERROR(ReachArchive(/*may_serve_without=*/false));
+    return AcquireVolume();
+  }
+  MOORING_ASSIGN_OR_RETURN(volume_, std::move(acquired));
   id_ = volume_->store_id();
   epoch_ = volume_->epoch();
   volume::SpaceReserve::RemoveBallastWhereLow(DirectoryOf(volume_->data_directory()));
@@ -375,12 +385,15 @@ CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
       }).detach();
     }
   }
-  absl::MutexLock lock(&close_mutex_);
-  const auto done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(close_mutex_) {
-    return report_.released || (!wait_for_readers && left_to_readers_);
-  };
-  AwaitSteadily(&close_mutex_, absl::Condition(&done), deadline);
-  CloseReport report = report_;
+  CloseReport report;
+  {
+    absl::MutexLock lock(&close_mutex_);
+    const auto done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(close_mutex_) {
+      return report_.released || (!wait_for_readers && left_to_readers_);
+    };
+    AwaitSteadily(&close_mutex_, absl::Condition(&done), deadline);
+    report = report_;
+  }
   report.readers = gate_.Readers();
   if (report.released) report.readers = 0;
   report.archive = archive_status();

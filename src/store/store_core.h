@@ -58,7 +58,7 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
  private:
   explicit StoreCore(const Options& options);
   absl::Status Start();
-  absl::Status ReachArchive();
+  absl::Status ReachArchive(bool may_serve_without);
   absl::Status AcquireVolume();
   Opening::Environment MakeEnvironment();
   absl::Status OpenState();
