@@ -312,6 +312,11 @@ absl::Status Restorer::Swap() {
   return After("in place");
 }
 
+std::string Restorer::ReplacedDirectory(const std::string& data_directory) {
+  const std::string aside = data_directory + ".aside";
+  return FileExists(In(aside, kMark)).value_or(false) ? aside : data_directory;
+}
+
 absl::StatusOr<RestoreReport> Restorer::PutInPlace(const RestorePlan& plan,
                                                    const std::vector<engine::LogPiece>& beyond) {
   if (!options_.begin) return absl::InvalidArgumentError("nothing can make a directory");

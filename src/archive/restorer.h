@@ -71,6 +71,9 @@ class Restorer {
   absl::StatusOr<RestoreReport> PutInPlace(const RestorePlan& plan,
                                            const std::vector<engine::LogPiece>& beyond = {});
 
+  // Where what the engine had is, while the volume's record is at `restoring`.
+  static std::string ReplacedDirectory(const std::string& data_directory);
+
  private:
   [[nodiscard]] absl::Status PrepareDirectories(const RestorePlan& plan);
   [[nodiscard]] absl::Status ForEachFile(

@@ -166,10 +166,14 @@ absl::Status Opening::Act(archive::Remote& remote) {
   return absl::InternalError("an opening without an action");
 }
 
-// What a damaged volume still holds intact of its log, beyond the archive.
+// What a damaged volume still holds intact of its log, beyond the archive. A restore that is
+// resumed may have been of one.
 std::vector<engine::LogPiece> Opening::FindBeyond() const {
-  if (view_.kind != VolumeView::Kind::kDamaged || volume_.data_missing()) return {};
-  auto intact = engine::ReadIntactLogs(volume_.data_directory(), volume_.store_id());
+  const bool resumed = view_.kind == VolumeView::Kind::kRestoring;
+  if (view_.kind != VolumeView::Kind::kDamaged && !resumed) return {};
+  const std::string data = volume_.data_directory();
+  auto intact = engine::ReadIntactLogs(resumed ? archive::Restorer::ReplacedDirectory(data) : data,
+                                       volume_.store_id());
   if (!intact.ok()) return {};
   return archive::SelectBeyond(*result_.takeover->plan, record_.history, *std::move(intact));
 }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mooring/store.h"
+#include "src/archive/volume_record.h"
 #include "tests/store/contract_fixture.h"
 #include "tests/testing/hang_guard.h"
 #include "tests/testing/status_matchers.h"
@@ -333,6 +335,37 @@ TEST_F(ArchiveStoreTest, WhereFilesOfTheArchiveAreDamagedALossIsRefusedByNameUnl
   const auto opened = Store::Open(options);
   ASSERT_OK(opened);
   EXPECT_THAT(log, HasSubstr("cannot be used"));
+}
+
+// Killed while it replaces a damaged volume, before and after the swap: what only the volume's log
+// held is not lost with the second attempt.
+TEST_F(ArchiveStoreTest, AHealingThatIsKilledStillKeepsWhatOnlyTheLogHeld) {
+  for (const bool swapped : {false, true}) {
+    Opened first = Open("a");
+    ASSERT_OK(first.table.Put("key", "archived", kArchived));
+    fs::copy(directory_.File("archive"), directory_.File("then"), fs::copy_options::recursive);
+    ASSERT_OK(first.table.Put("key", "on the volume"));
+    const std::string id = first.store->id();
+    Close(first);
+    fs::remove_all(directory_.File("archive"));
+    fs::rename(directory_.File("then"), directory_.File("archive"));
+    for (const auto& file : fs::directory_iterator(directory_.File("a/data"))) {
+      if (file.path().filename().string().rfind("MANIFEST", 0) == 0) fs::resize_file(file, 10);
+    }
+    const std::string record_path = directory_.File("a/HISTORY");
+    ASSERT_OK_AND_ASSIGN(archive::VolumeRecord record, archive::ReadVolumeRecord(record_path, id));
+    record.restoring = true;
+    ASSERT_OK(archive::WriteVolumeRecord(record_path, id, record));
+    if (swapped) {
+      fs::remove_all(directory_.File("a/data.aside"));
+      fs::rename(directory_.File("a/data"), directory_.File("a/data.aside"));
+      std::ofstream(directory_.File("a/data.aside/SET-ASIDE")) << "Replaced by a restore.\n";
+      fs::create_directory(directory_.File("a/data"));
+    }
+    first = Open("a");
+    EXPECT_THAT(first.table.Get("key"), Holds("on the volume")) << swapped;
+    Close(first);
+  }
 }
 
 TEST_F(ArchiveStoreTest, WhatBelongsToAnotherStoreIsRefusedAndLeftAlone) {
