@@ -181,6 +181,16 @@ rocksdb::ColumnFamilyHandle* HandleOf(const EngineTable& table) {
   return static_cast<const RocksDbTable&>(table).handle();
 }
 
+// Whether something of the table may be in no file yet.
+bool InMemory(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* handle) {
+  for (const std::string& property : {rocksdb::DB::Properties::kNumEntriesActiveMemTable,
+                                      rocksdb::DB::Properties::kNumEntriesImmMemTables}) {
+    uint64_t entries = 0;
+    if (!db->GetIntProperty(handle, property, &entries) || entries > 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 RocksDbEngine::RocksDbEngine(const EngineOptions& options,
@@ -311,11 +321,13 @@ absl::StatusOr<TablePtr> RocksDbEngine::CreateTable(std::string_view name) {
   return table;
 }
 
-// With an archive all is in files before: RocksDB finds its last sequence in files and logs, and of
-// commits to a dropped table no file is made any more. Without them the sequence would go back, to
-// below what the archive has.
+// With an archive all of it is in files before: RocksDB finds its last sequence in files and logs,
+// and of commits to a dropped table no file is made any more. Without them the sequence would go
+// back, to below what the archive has.
 absl::Status RocksDbEngine::DropTable(EngineTable& table) {
-  if (log_source_ != nullptr) MOORING_RETURN_IF_ERROR(log_source_->FlushAll());
+  if (log_source_ != nullptr && InMemory(db_.get(), HandleOf(table))) {
+    MOORING_RETURN_IF_ERROR(log_source_->FlushAll());
+  }
   MOORING_RETURN_IF_ERROR(AfterTableWork(db_->DropColumnFamily(HandleOf(table)),
                                          absl::StrCat("dropping table ", table.name())));
   table.MarkDropped();
