@@ -52,13 +52,13 @@ struct View {
   uint64_t max_epoch = 0;
 };
 
-uint64_t MaxEpoch(const std::vector<JournalItem>& items) {
+uint64_t MaxEpoch(const std::vector<JournalItem>& items, const std::string& own) {
   uint64_t epoch = 0;
   const auto see = [&](const History& history) {
     for (const HistoryEntry& entry : history.entries()) epoch = std::max(epoch, entry.epoch);
   };
   for (const JournalItem& item : items) {
-    if (!item.entry) continue;
+    if (!item.entry || item.entry->writer == own) continue;  // An earlier attempt's claim.
     if (const auto* claim = item.entry->As<ClaimEntry>()) {
       epoch = std::max(epoch, claim->epoch);
       see(claim->history);
@@ -219,7 +219,7 @@ class Run {
     view.files = KeptFiles(items, unusable_);
     items.erase(std::remove_if(items.begin(), items.end(), beyond), items.end());
     // A claim of one's own hides the one before.
-    view.max_epoch = max_epoch_ = std::max(max_epoch_, MaxEpoch(items));
+    view.max_epoch = max_epoch_ = std::max(max_epoch_, MaxEpoch(items, options_.incarnation));
     return view;
   }
 
@@ -256,6 +256,10 @@ class Run {
   absl::Status Claim() {
     const uint64_t head = protocol_->head();
     MOORING_ASSIGN_OR_RETURN(const View view, LookAndPrepare(head));
+    if (options_.epoch_is_in_use && view.max_epoch >= options_.epoch) {
+      return FencedError(head, absl::StrCat("what came after an opening at epoch ", view.max_epoch,
+                                            "; this one is at epoch ", options_.epoch));
+    }
     ClaimEntry claim;
     claim.epoch = EpochAbove(view.max_epoch);
     claim.owner = options_.owner;

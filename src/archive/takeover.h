@@ -20,7 +20,10 @@ namespace mooring::archive {
 struct TakeoverOptions {
   std::string incarnation;  // Of this open: a new RandomId().
   uint64_t epoch = 0;       // Of the volume, where none in the archive is as high.
-  std::string owner;        // For people.
+  // Versions were given with it: an archive that saw another opening with as high a one is fenced
+  // off, for no version may come again.
+  bool epoch_is_in_use = false;
+  std::string owner;  // For people.
   OpeningOptions opening;
   absl::Duration takeover_wait;
   absl::Duration acquire_timeout;  // For a living owner to go.

@@ -280,6 +280,7 @@ absl::StatusOr<LateClaim> ClaimLate(const Opening::Environment& environment,
   view.state = {history, engine.LastSequence()};
   view.state.history = history.Until(view.state.last_sequence);
   archive::TakeoverOptions takeover = MakeTakeoverOptions(environment);
+  takeover.epoch_is_in_use = true;
   takeover.acquire_timeout = absl::ZeroDuration();  // Another owner that lives is the owner.
   takeover.prepare = [](const archive::RestorePlan& plan) {
     return archive::FencedError(plan.checkpoint->slot, "a state that this volume lacks");
