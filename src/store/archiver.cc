@@ -13,8 +13,22 @@ namespace {
 constexpr absl::Duration kFirstPause = absl::Milliseconds(200);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 
+// The archive is away, or refuses for now: credentials are renewed and quotas raised.
+bool PassesBy(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kResourceExhausted:
+      return true;
+    default:
+      return false;
+  }
+}
+
 absl::Status NotClaimed(const absl::Status& why) {
-  if (!absl::IsUnavailable(why)) return why;  // It will not be.
+  if (!PassesBy(why)) return why;  // It will not be.
   return absl::UnavailableError(absl::StrCat(
       "the archive was not reached since the store was opened; it is tried on: ", why.message()));
 }
@@ -75,7 +89,7 @@ void Archiver::ClaimLater(const std::function<absl::StatusOr<LateClaim>()>& clai
       Start(std::move(claimed->remote), std::move(claimed->takeover), source_, std::move(history));
       break;
     }
-    const bool final = !absl::IsUnavailable(claimed.status());
+    const bool final = !PassesBy(claimed.status());
     // Not with the lock: a close that asks for the status may hold the store's own.
     if (final) callbacks_.fenced(claimed.status());
     absl::MutexLock lock(&mutex_);
@@ -110,7 +124,8 @@ absl::Status Archiver::WaitArchived(Version version, const Deadline& deadline) {
 
 absl::Status Archiver::Admit(const Deadline& deadline) {
   if (archive::Shipper* const shipper = this->shipper()) return shipper->Admit(deadline);
-  if (SteadyNow() - started_ <= options_.max_unfenced) return absl::OkStatus();
+  const absl::Duration age = SteadyNow() - started_;
+  if (age <= options_.max_unfenced && age <= options_.max_lag) return absl::OkStatus();
   absl::MutexLock lock(&mutex_);
   return NotClaimed(last_error_);
 }

@@ -47,8 +47,9 @@ class Archiver {
   // The archive is claimed.
   void Start(std::shared_ptr<archive::Remote> remote, archive::Takeover takeover,
              engine::LogSource* source, archive::History history);
-  // It is not: `claim` is called on a thread of its own until it answers something else than
-  // UNAVAILABLE, and then this starts with what it answered.
+  // It is not: `claim` is called on a thread of its own until it answers OK, and this starts with
+  // that, or what will not pass by, and then no write counts. Meanwhile whatever is written is
+  // taken to be behind since the construction.
   void StartLater(std::function<absl::StatusOr<LateClaim>()> claim, engine::LogSource* source,
                   archive::History history);
 

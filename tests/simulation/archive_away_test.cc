@@ -141,5 +141,52 @@ TEST_F(ArchiveAwayTest, WhoServedWithoutItAndWasOvertakenIsFenced) {
   ASSERT_OK(store->Close(absl::Minutes(1)).status);
 }
 
+// No version comes again: one that was opened meanwhile gave later ones than this one can.
+TEST_F(ArchiveAwayTest, WhoServedWithoutItWhileAnotherOpenedIsFencedAndLosesNothing) {
+  MakeStore();
+  SetAway(true);
+  Options options = MakeOptions();
+  options.archive.serve_unreached = true;
+  options.archive.reach_timeout = absl::Milliseconds(200);
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(options));
+  ASSERT_OK_AND_ASSIGN(Table table, store->OpenTable("t"));
+  ASSERT_OK(table.Put("key", "unreached"));
+  Version later;
+  {
+    Options other = MakeOptions();
+    other.archive.url = "file://" + archive_;
+    other.volume = directory_.File("other");
+    std::filesystem::create_directories(other.volume);
+    ASSERT_OK_AND_ASSIGN(auto second, Store::Open(other));
+    later = second->version();
+    ASSERT_OK(second->Close(absl::Minutes(1)).status);
+  }
+  SetAway(false);
+  while (store->health().state != Health::State::kReadOnly) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_TRUE(IsFenced(table.Put("key", "later").status()));
+  store.reset();
+  table = Table();
+  ASSERT_OK_AND_ASSIGN(store, Store::Open(MakeOptions()));
+  EXPECT_EQ(store->OpenTable("t")->Get("key")->view(), "unreached");
+  EXPECT_LT(later, store->version());
+  ASSERT_OK(store->Close(absl::Minutes(1)).status);
+}
+
+TEST_F(ArchiveAwayTest, TheLagIsBoundedAlsoBeforeTheClaim) {
+  MakeStore();
+  SetAway(true);
+  Options options = MakeOptions();
+  options.archive.serve_unreached = true;
+  options.archive.reach_timeout = absl::Milliseconds(200);
+  options.archive.max_lag = absl::Milliseconds(100);
+  ASSERT_OK_AND_ASSIGN(auto store, Store::Open(options));
+  ASSERT_OK_AND_ASSIGN(Table table, store->OpenTable("t"));
+  absl::SleepFor(absl::Milliseconds(101));
+  EXPECT_THAT(table.Put("key", "late"), StatusIs(absl::StatusCode::kUnavailable));
+  SetAway(false);
+  while (!table.Put("key", "in time").ok()) absl::SleepFor(absl::Milliseconds(5));
+  ASSERT_OK(store->Close(absl::Minutes(1)).status);
+}
+
 }  // namespace
 }  // namespace mooring
