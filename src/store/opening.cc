@@ -139,6 +139,12 @@ absl::Status Opening::TakeOver(archive::Remote& remote) {
         " there is none. Correct the url, bring the archive back, or set archive.adopt_archive to "
         "begin a new one."));
   }
+  // A new store on a new archive: a claim that stands beside a volume without a state would look
+  // like one whose state was lost, were this opening killed in between.
+  if (view_.kind == VolumeView::Kind::kEmpty && !remote.identity()) {
+    MOORING_RETURN_IF_ERROR(OpenEngine(/*create=*/true));
+    view_.kind = VolumeView::Kind::kGood;
+  }
   MOORING_RETURN_IF_ERROR(remote.Establish(volume_.store_id()));
   archive::Restorer restorer(&remote.store(), MakeRestoreOptions());
   archive::TakeoverOptions takeover = MakeTakeoverOptions(environment_);

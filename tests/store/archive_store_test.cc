@@ -368,6 +368,27 @@ TEST_F(ArchiveStoreTest, AHealingThatIsKilledStillKeepsWhatOnlyTheLogHeld) {
   }
 }
 
+// Killed at its first opening, a store must not look like one that lost its volume.
+TEST_F(ArchiveStoreTest, AVolumeHasItsFirstStateBeforeTheArchiveIsClaimed) {
+  Options options = OptionsFor("a");
+  bool state_first = false;
+  options.progress = [&](const Progress& progress) {
+    if (progress.phase != Progress::Phase::kReplayingLog) return;
+    state_first = !fs::exists(directory_.File("archive/journal"));
+  };
+  Opened first = Open(options);
+  EXPECT_TRUE(state_first);
+  // As a kill behind the first claim leaves it: a volume with an empty state.
+  Close(first);
+  for (const char* later : {"archive/latest", "a/HISTORY"}) fs::remove(directory_.File(later));
+  for (const auto& entry : fs::directory_iterator(directory_.File("archive/journal"))) {
+    if (entry.path().filename() != "00000000000000000001") fs::remove(entry);
+  }
+  first = Open("a");
+  ASSERT_OK(first.table.Put("key", "value", kArchived));
+  Close(first);
+}
+
 TEST_F(ArchiveStoreTest, WhatBelongsToAnotherStoreIsRefusedAndLeftAlone) {
   Opened first = Open("a");
   Close(first);
