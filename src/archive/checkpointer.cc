@@ -45,10 +45,11 @@ absl::Status VerifyFile(const ArchivedFile& file, const std::string& local) {
   }
   if (std::ferror(input.get()) != 0) return ErrnoError("cannot read", local, errno);
   if (size == file.size && crc32c == file.crc32c) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat(file.path, " is damaged on the volume: ", size, " bytes with CRC-32C ", crc32c,
-                   ", but ", file.size, " with ", file.crc32c,
-                   " were written. It was not archived. Restore it by opening the store again."));
+  return absl::DataLossError(absl::StrCat(
+      file.path, " is damaged on the volume: ", size, " bytes with CRC-32C ", crc32c, ", but ",
+      file.size, " with ", file.crc32c,
+      " were written. It was not archived, and no checkpoint is made with it. Close the "
+      "store, move the data directory away and open again: the archive has the rest."));
 }
 
 }  // namespace

@@ -206,6 +206,13 @@ absl::Status Opening::Restore(archive::Remote& remote) {
   MOORING_RETURN_IF_ERROR(
       archive::WriteVolumeRecord(RecordPath(volume_), volume_.store_id(), restored));
   archive::Restorer restorer(&remote.store(), MakeRestoreOptions());
+  if (!beyond.empty()) {
+    // A table is made in no log, and the engine passes over commits to one that it does not know.
+    Log(LogSeverity::kWarning,
+        absl::StrCat("the volume's own log is intact up to sequence ", beyond.back().last_sequence,
+                     " and is replayed beyond the archive; what it holds for tables that were made "
+                     "since the archive's last checkpoint is lost"));
+  }
   MOORING_ASSIGN_OR_RETURN(const archive::RestoreReport report, restorer.PutInPlace(plan, beyond));
   MOORING_RETURN_IF_ERROR(volume_.MarkComplete());
   const uint64_t reached = beyond.empty() ? plan.state.last_sequence : beyond.back().last_sequence;
