@@ -349,10 +349,10 @@ absl::Status StoreCore::WaitArchived(Version version, absl::Duration timeout) {
   if (archiver_ == nullptr) return NoArchive("WaitArchived()");
   const ReaderToken token(&gate_);
   if (!token.entered()) return ClosedError();
-  if (version.sequence > engine_->LastSequence()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("version ", version.ToString(), " was never given: the newest is ",
-                     Version{epoch_, engine_->LastSequence()}.ToString()));
+  // One of an earlier epoch was given, but a takeover may have left it behind: the lineage tells.
+  if (const Version newest{epoch_, engine_->LastSequence()}; version > newest) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "version ", version.ToString(), " was never given: the newest is ", newest.ToString()));
   }
   return archiver_->WaitArchived(version, Deadline(timeout));
 }
