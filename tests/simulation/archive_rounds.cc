@@ -21,6 +21,13 @@ namespace {
 
 constexpr std::string_view kFaultScheme = "fault://";
 
+// Only what makes a store a liar stays.
+ObjectFaults CalmOf(const ObjectFaults& faults) {
+  ObjectFaults calm;
+  calm.two_winners = faults.two_winners;
+  return calm;
+}
+
 // The bytes of each log that were shipped so far: begin to end.
 using Shipped = std::map<std::tuple<std::string, uint64_t, uint64_t>, std::map<uint64_t, uint64_t>>;
 
@@ -97,8 +104,8 @@ absl::Status ArchiveRounds::NewArchive() {
 
 absl::Status ArchiveRounds::FinishArchive() {
   if (owners_ == nullptr) return absl::OkStatus();
-  const std::string volume = NewVolume();
-  MOORING_RETURN_IF_ERROR(owners_->JudgeAll(volume));
+  MOORING_RETURN_IF_ERROR(options_.place->SetFaults(owners_->url(), CalmOf(options_.faults)));
+  MOORING_RETURN_IF_ERROR(owners_->JudgeAll(NewVolume()));
   MOORING_RETURN_IF_ERROR(JudgeJournal(owners_->url()));
   archived_ += owners_->oracle().archived();
   acknowledged_ += owners_->oracle().acknowledged();

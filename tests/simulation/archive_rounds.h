@@ -74,6 +74,8 @@ class ArchiveRounds {
   absl::Status LoseAVolume();
   absl::Status RollBack();
   absl::Status RunOnClones();
+  bool InTrouble(const Owner& owner) const;
+  absl::StatusOr<Owner*> StartUntilOpen(const OwnerOptions& options);
   absl::Status MakeAZombie();
   absl::Status AskByLineage(Owner* heir);
   absl::Status BuryZombie(Owner* zombie);

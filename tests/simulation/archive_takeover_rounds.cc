@@ -32,13 +32,17 @@ absl::Status ArchiveRounds::Zombies(int trials) {
 }
 
 absl::Status ArchiveRounds::MakeAZombie() {
-  if (owner_ == nullptr) owner_ = owners_->Start(On(NewVolume()));
+  if (owner_ == nullptr) {
+    MOORING_ASSIGN_OR_RETURN(owner_, StartUntilOpen(On(NewVolume())));
+  }
   Owner* zombie = owner_;
   const bool opening = zombie->holds && Below(8) == 0;
   if (opening) {
     MOORING_RETURN_IF_ERROR(owners_->AwaitArchived(zombie, 1));
     MOORING_RETURN_IF_ERROR(owners_->Kill(zombie));
-    zombie = owners_->Start(On(Below(2) == 0 ? zombie->options.volume : NewVolume()));
+    OwnerOptions again = On(Below(2) == 0 ? zombie->options.volume : NewVolume());
+    again.acquire_timeout = absl::Milliseconds(Below(300));
+    zombie = owners_->Start(again);
     MOORING_RETURN_IF_ERROR(owners_->Listen(MicrosecondsBelow(300000)));
   } else {
     MOORING_RETURN_IF_ERROR(owners_->AwaitArchived(zombie, 1 + Below(5)));
@@ -50,7 +54,7 @@ absl::Status ArchiveRounds::MakeAZombie() {
   OwnerOptions options = On(reuse ? spare_.back() : NewVolume());
   if (reuse) spare_.pop_back();
   options.takeover_wait = absl::Milliseconds(50 + Below(100));
-  Owner* heir = owners_->Start(options);
+  MOORING_ASSIGN_OR_RETURN(Owner * heir, StartUntilOpen(options));
   MOORING_RETURN_IF_ERROR(owners_->AwaitArchived(heir, 1 + Below(4)));
   MOORING_RETURN_IF_ERROR(AskByLineage(heir));
   zombie->process.Signal(SIGCONT);
@@ -62,6 +66,20 @@ absl::Status ArchiveRounds::MakeAZombie() {
   MOORING_RETURN_IF_ERROR(BuryZombie(zombie));
   owner_ = heir;
   return absl::OkStatus();
+}
+
+bool ArchiveRounds::InTrouble(const Owner& owner) const {
+  return options_.faults.failed > 0 && absl::IsUnavailable(owner.failure);
+}
+
+// As whoever restarts a pod does while the archive is in trouble.
+absl::StatusOr<Owner*> ArchiveRounds::StartUntilOpen(const OwnerOptions& options) {
+  for (;;) {
+    Owner* const owner = owners_->Start(options);
+    MOORING_RETURN_IF_ERROR(owners_->Await("an open", [&] { return owner->holds || owner->gone; }));
+    if (owner->holds) return owner;
+    if (!InTrouble(*owner)) return Unexpected(*owner, "did not open");
+  }
 }
 
 // WaitArchived() of what the takeover left behind, and of what it found.
@@ -80,7 +98,7 @@ absl::Status ArchiveRounds::AskByLineage(Owner* heir) {
 }
 
 absl::Status ArchiveRounds::BuryZombie(Owner* zombie) {
-  if (zombie->gone && !absl::IsFailedPrecondition(zombie->failure)) {
+  if (zombie->gone && !absl::IsFailedPrecondition(zombie->failure) && !InTrouble(*zombie)) {
     return Unexpected(*zombie, "was not told of another owner");
   }
   if (!zombie->gone && zombie->fenced != kChains) {
@@ -194,8 +212,7 @@ absl::Status ArchiveRounds::JudgeLosers(const std::vector<Racer>& racers) {
     if (owner.killed) continue;
     if (owner.gone) {
       ++refused_;
-      const bool in_trouble = options_.faults.failed > 0 && absl::IsUnavailable(owner.failure);
-      if (!absl::IsFailedPrecondition(owner.failure) && !in_trouble) {
+      if (!absl::IsFailedPrecondition(owner.failure) && !InTrouble(owner)) {
         return Unexpected(owner, "lost a race");
       }
     } else if (owner.Refused()) {

@@ -33,7 +33,7 @@ ObjectFaults ReadFaults(const std::string& path) {
   ObjectFaults faults;
   std::ifstream file(path);
   file >> faults.failed >> faults.reply_lost >> faults.late >> faults.late_us >> faults.delay_us >>
-      faults.away >> faults.two_winners;
+      faults.away >> faults.two_winners >> faults.writes_only;
   return file ? faults : ObjectFaults{};
 }
 
@@ -69,19 +69,19 @@ class FaultObjectStore final : public ObjectStore {
     return Suffer(key, [&] { return inner_->PutFile(key, path, options); });
   }
   absl::StatusOr<std::string> Get(std::string_view key, const RequestOptions& options) override {
-    return Suffer(key, [&] { return inner_->Get(key, options); });
+    return SufferRead(key, [&] { return inner_->Get(key, options); });
   }
   absl::StatusOr<std::string> GetRange(std::string_view key, int64_t offset, int64_t size,
                                        const RequestOptions& options) override {
-    return Suffer(key, [&] { return inner_->GetRange(key, offset, size, options); });
+    return SufferRead(key, [&] { return inner_->GetRange(key, offset, size, options); });
   }
   absl::StatusOr<int64_t> GetToFile(std::string_view key, std::string_view path,
                                     const RequestOptions& options) override {
-    return Suffer(key, [&] { return inner_->GetToFile(key, path, options); });
+    return SufferRead(key, [&] { return inner_->GetToFile(key, path, options); });
   }
   absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, std::string_view after,
                                                int limit, const RequestOptions& options) override {
-    return Suffer(prefix, [&] { return inner_->List(prefix, after, limit, options); });
+    return SufferRead(prefix, [&] { return inner_->List(prefix, after, limit, options); });
   }
   absl::Status Delete(std::string_view key, const RequestOptions& options) override {
     return Suffer(key, [&] { return inner_->Delete(key, options); });
@@ -96,6 +96,14 @@ class FaultObjectStore final : public ObjectStore {
     return bound <= 0 ? 0 : static_cast<int>(random_() % static_cast<uint64_t>(bound));
   }
   bool Happens(int percent) { return Below(100) < percent; }
+
+  template <typename Request>
+  auto SufferRead(std::string_view key, const Request& request) -> decltype(request()) {
+    const ObjectFaults faults = ReadFaults(faults_path_);
+    if (!faults.writes_only) return Suffer(key, request);
+    absl::SleepFor(absl::Microseconds(Below(faults.delay_us)));
+    return request();
+  }
 
   template <typename Request>
   auto Suffer(std::string_view key, const Request& request) -> decltype(request()) {
@@ -138,7 +146,8 @@ absl::Status SetObjectFaults(const std::string& directory, const ObjectFaults& f
   const std::string temporary = path + ".new";
   std::ofstream file(temporary);
   file << faults.failed << " " << faults.reply_lost << " " << faults.late << " " << faults.late_us
-       << " " << faults.delay_us << " " << faults.away << " " << faults.two_winners << std::endl;
+       << " " << faults.delay_us << " " << faults.away << " " << faults.two_winners << " "
+       << faults.writes_only << std::endl;
   file.close();
   if (file && ::rename(temporary.c_str(), path.c_str()) == 0) return absl::OkStatus();
   return absl::InternalError(absl::StrCat(path, " cannot be written"));

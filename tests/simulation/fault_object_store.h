@@ -9,9 +9,10 @@ namespace mooring::testing {
 
 // What befalls the requests to a directory archive, each in percent of them.
 struct ObjectFaults {
-  int failed = 0;      // Refused before anything happens.
-  int reply_lost = 0;  // Done, and answered UNAVAILABLE.
-  int late = 0;        // A Create answered UNAVAILABLE, and done up to `late_us` later.
+  bool writes_only = false;  // Reads neither fail nor lose replies.
+  int failed = 0;            // Refused before anything happens.
+  int reply_lost = 0;        // Done, and answered UNAVAILABLE.
+  int late = 0;              // A Create answered UNAVAILABLE, and done up to `late_us` later.
   int late_us = 0;
   int delay_us = 0;          // Each request waits for up to so long, half of it before it is done.
   bool away = false;         // Every request is refused.
