@@ -78,7 +78,7 @@ class Arguments {
     for (int i = 1; i < argc; ++i) {
       const std::pair<std::string, std::string> pair =
           absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
-      values_.insert(pair);
+      values_[pair.first] = pair.second;
     }
   }
   std::string Text(const std::string& name) const {

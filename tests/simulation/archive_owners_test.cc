@@ -122,13 +122,13 @@ TEST_F(CaughtArchiveOwnersTest, AnAcknowledgementBeforeTheEntryIsCaught) {
 TEST_F(CaughtArchiveOwnersTest, AnArchiveThatReplacesAZombiesEntriesIsCaught) {
   ArchiveRounds::Options options = Rounds();
   options.faults.two_winners = true;
-  ExpectCaught(options, TestTrials(100), &ArchiveRounds::Zombies);
+  ExpectCaught(options, TestTrials(400), &ArchiveRounds::Zombies);
 }
 
 TEST_F(CaughtArchiveOwnersTest, AnArchiveWithTwoWinnersIsCaught) {
   ArchiveRounds::Options options = Rounds();
   options.faults.two_winners = true;
-  ExpectCaught(options, TestTrials(200), &ArchiveRounds::Races);
+  ExpectCaught(options, TestTrials(1000), &ArchiveRounds::Races);
 }
 
 }  // namespace
