@@ -138,6 +138,7 @@ std::string ArchiveRounds::Summary() const {
 // Row 12. The owner is killed under load, its volume with it; the next finds an empty one.
 absl::Status ArchiveRounds::LostVolumes(int trials) {
   MOORING_RETURN_IF_ERROR(ForEach(trials, &ArchiveRounds::LoseAVolume));
+  if (options_.quiet) return absl::OkStatus();
   std::cout << trials << " volumes lost, " << Summary() << std::endl;
   return absl::OkStatus();
 }
@@ -154,6 +155,7 @@ absl::Status ArchiveRounds::LoseAVolume() {
 // Row 13. The volume goes back to what it was some commits ago.
 absl::Status ArchiveRounds::RolledBack(int trials) {
   MOORING_RETURN_IF_ERROR(ForEach(trials, &ArchiveRounds::RollBack));
+  if (options_.quiet) return absl::OkStatus();
   std::cout << trials << " volumes rolled back, " << Summary() << std::endl;
   return absl::OkStatus();
 }
@@ -179,6 +181,7 @@ absl::Status ArchiveRounds::RollBack() {
 // Row 13. Two processes, each on a copy of one volume.
 absl::Status ArchiveRounds::Clones(int trials) {
   MOORING_RETURN_IF_ERROR(ForEach(trials, &ArchiveRounds::RunOnClones));
+  if (options_.quiet) return absl::OkStatus();
   std::cout << trials << " volumes cloned, " << taken_over_
             << " times one took over from the other, " << Summary() << std::endl;
   return absl::OkStatus();

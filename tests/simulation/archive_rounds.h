@@ -46,6 +46,7 @@ class ArchiveRounds {
     ObjectFaults faults = {};
     std::vector<std::string> arguments = {};  // For every process.
     int rounds_per_archive = 20;
+    bool quiet = false;  // Prints nothing.
   };
   explicit ArchiveRounds(Options options);
 
