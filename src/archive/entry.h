@@ -50,6 +50,8 @@ struct LogEntry {
   uint64_t predecessor = 0;  // The sequence that the first segment follows.
   // The slot of the oldest checkpoint that it can be replayed on: one that has the tables. 0: any.
   uint64_t least_checkpoint = 0;
+  // Where it is a merged one, the last slot that it stands for; its own slot is the first. Else 0.
+  uint64_t last_slot = 0;
   std::vector<Segment> segments;
   std::string bytes;  // The segments' bytes, one after the other.
 };
@@ -82,10 +84,21 @@ struct SlotRange {
   uint64_t last = 0;
 };
 
-// What is about to be deleted (A8). Readers treat it as gone.
+// LOG entries of neighbouring slots as one object below merged/, which is a LOG with `last_slot`.
+// It stands for every slot of its range: a COLLECT that stood there is superseded, and entries of
+// other kinds that are still needed are still in the journal.
+struct MergedLog {
+  SlotRange slots;
+  std::string name;  // Of the object below merged/.
+  uint64_t size = 0;
+};
+
+// What the archive no longer holds in its own place (A8). The newest one says all of it: what an
+// older one said counts no more. Readers treat it as gone from the moment that this entry stands.
 struct CollectEntry {
-  std::vector<SlotRange> slots;
-  std::vector<std::string> files;  // Names below files/.
+  std::vector<SlotRange> slots;    // Ascending; deleted, or about to be. A CLAIM in them stays.
+  std::vector<std::string> files;  // Names below files/ that are about to be deleted.
+  std::vector<MergedLog> merged;   // All that are in force, ascending.
 };
 
 // The owner left, and nothing is missing.
@@ -135,6 +148,7 @@ inline constexpr std::string_view kJournalPrefix = "journal/";
 std::string SlotKey(uint64_t slot);  // "journal/00000000000000000017"
 // INVALID_ARGUMENT where `key` is not what SlotKey() makes of a slot from 1 up.
 absl::StatusOr<uint64_t> ParseSlotKey(std::string_view key);
-std::string FileKey(std::string_view name);  // "files/..."
+std::string FileKey(std::string_view name);    // "files/..."
+std::string MergedKey(std::string_view name);  // "merged/..."
 
 }  // namespace mooring::archive

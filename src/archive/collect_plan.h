@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "src/archive/entry.h"
+#include "src/archive/restore_plan.h"
+
+namespace mooring::archive {
+
+struct Retention {
+  absl::Duration age;   // How far back the store can be rewound.
+  int checkpoints = 2;  // At least so many of the current lineage are kept, however old. From 2 up.
+};
+
+// LOG entries to be joined as one object, in their order: raw ones, or merged ones that grow old.
+struct Merge {
+  SlotRange slots;
+  std::vector<EntryPtr> logs;
+};
+
+struct CollectInput {
+  // All of the journal, as ReadAll() gives it; payloads are not looked at and may be empty.
+  const std::vector<JournalItem>* journal = nullptr;
+  std::vector<std::string> files;  // What there is below files/; empty where it was not listed.
+  Retention retention;
+  int64_t now_us = 0;
+  bool lineage_has_checkpoint = true;  // False between a rewind and its first checkpoint: then
+                                       // nothing goes (A11).
+};
+
+struct CollectPlan {
+  std::vector<Merge> merges;
+  // Complete but for the names and sizes of `merges`, which are its members with an empty name.
+  CollectEntry entry;
+  // Whether it says more than the newest COLLECT of the journal.
+  bool is_new = false;
+};
+
+// What may go, and what is to be merged (A4, A8, A11):
+//
+//   C1  Kept are the checkpoints within the retention's age, the newest one before it, and at least
+//       the newest `checkpoints` of the current lineage. Those of a lineage that was left are kept
+//       for their age, and count for nothing.
+//   C2  The floor is the least `replay_from` of what is kept. What lies below goes, but for CLAIMs.
+//   C3  A file goes that no kept checkpoint names. The caller makes no checkpoint meanwhile.
+//   C4  LOGs older than 5 min are merged by 5 min, and those older than 1 h by the hour, where that
+//       makes less than half of them or so, up to kMaxPayloadBytes. None is merged across a CLAIM
+//       or across a change of `least_checkpoint`.
+//   C5  A damaged or missing entry above the floor stops everything: what it was is not known.
+CollectPlan PlanCollection(const CollectInput& input);
+
+// One LOG of the `merge`'s segments. They need their payloads here.
+LogEntry Join(const Merge& merge);
+
+}  // namespace mooring::archive
