@@ -143,8 +143,11 @@ absl::Status Restorer::PrepareDirectories(const RestorePlan& plan) {
     wanted.insert(file.path);
   }
   MOORING_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(restore_));
+  const absl::MutexLock lock(&mutex_);
   for (const std::string& name : names) {
-    if (wanted.count(name) == 0) MOORING_RETURN_IF_ERROR(RemoveTree(In(restore_, name)));
+    if (wanted.count(name) != 0) continue;
+    verified_.erase(name);
+    MOORING_RETURN_IF_ERROR(RemoveTree(In(restore_, name)));
   }
   return absl::OkStatus();
 }
@@ -170,11 +173,24 @@ absl::Status Restorer::ForEachFile(
   return absl::OkStatus();
 }
 
+void Restorer::IsVerified(const ArchivedFile& file) {
+  const absl::MutexLock lock(&mutex_);
+  verified_[file.path] = file;
+}
+
 // Whether the file is in <data>.restore, or could be linked there.
-absl::StatusOr<bool> Restorer::TakeLocal(const ArchivedFile& file, bool may_link) const {
+absl::StatusOr<bool> Restorer::TakeLocal(const ArchivedFile& file, bool may_link) {
+  {
+    const absl::MutexLock lock(&mutex_);
+    const auto known = verified_.find(file.path);
+    if (known != verified_.end() && known->second == file) return true;
+  }
   const std::string path = In(restore_, file.path);
   MOORING_ASSIGN_OR_RETURN(const bool there, Matches(path, file));
-  if (there) return true;
+  if (there) {
+    IsVerified(file);
+    return true;
+  }
   MOORING_RETURN_IF_ERROR(RemoveFile(path));
   if (!may_link) return false;
   for (const std::string& directory : {data_, aside_}) {
@@ -183,8 +199,9 @@ absl::StatusOr<bool> Restorer::TakeLocal(const ArchivedFile& file, bool may_link
     const absl::StatusOr<bool> matches = Matches(local, file);
     if (!matches.ok() || !*matches) continue;
     MOORING_RETURN_IF_ERROR(SyncFile(local));
-    if (::link(local.c_str(), path.c_str()) == 0) return true;
-    return ErrnoError("link", path, errno);
+    if (::link(local.c_str(), path.c_str()) != 0) return ErrnoError("link", path, errno);
+    IsVerified(file);
+    return true;
   }
   return false;
 }
@@ -204,7 +221,7 @@ absl::Status Restorer::CheckSpace(int64_t bytes) const {
                    " are free. Give it a larger volume."));
 }
 
-absl::Status Restorer::FetchFile(const ArchivedFile& file) const {
+absl::Status Restorer::FetchFile(const ArchivedFile& file) {
   const std::string path = In(restore_, file.path);
   const std::string temporary = path + ".fetch";
   const std::string key = FileKey(file.name);
@@ -229,7 +246,9 @@ absl::Status Restorer::FetchFile(const ArchivedFile& file) const {
         key, file.path, *fetched, file.size, file.crc32c));
   }
   MOORING_RETURN_IF_ERROR(SyncFile(temporary));
-  return RenameFile(temporary, path);
+  MOORING_RETURN_IF_ERROR(RenameFile(temporary, path));
+  IsVerified(file);
+  return absl::OkStatus();
 }
 
 absl::Status Restorer::Fetch(const RestorePlan& plan) {

@@ -2,13 +2,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "src/archive/restore_plan.h"
 #include "src/engine/log_source.h"
 #include "src/engine/restored_directory.h"
@@ -51,7 +54,7 @@ struct RestoreReport {
 //       is the restore's own and is replaced.
 //
 // The caller calls Fetch(), sets the volume's record to `restoring`, calls PutInPlace() and resets
-// the record, in this order.
+// the record, in this order. What one object has verified it does not read again. Not thread-safe.
 class Restorer {
  public:
   Restorer(objectstore::ObjectStore* store, RestoreOptions options);
@@ -79,9 +82,10 @@ class Restorer {
   [[nodiscard]] absl::Status ForEachFile(
       const std::vector<ArchivedFile>& files,
       const std::function<absl::Status(const ArchivedFile& file)>& work) const;
-  absl::StatusOr<bool> TakeLocal(const ArchivedFile& file, bool may_link) const;
+  absl::StatusOr<bool> TakeLocal(const ArchivedFile& file, bool may_link);
   [[nodiscard]] absl::Status CheckSpace(int64_t bytes) const;
-  [[nodiscard]] absl::Status FetchFile(const ArchivedFile& file) const;
+  [[nodiscard]] absl::Status FetchFile(const ArchivedFile& file);
+  void IsVerified(const ArchivedFile& file) ABSL_LOCKS_EXCLUDED(mutex_);
   [[nodiscard]] absl::Status Build(const RestorePlan& plan,
                                    const std::vector<engine::LogPiece>& beyond) const;
   [[nodiscard]] absl::Status Swap();
@@ -92,6 +96,10 @@ class Restorer {
   const std::string restore_;  // <data>.restore
   const std::string aside_;    // <data>.aside
   RestoreReport report_;
+
+  absl::Mutex mutex_;
+  // What is in <data>.restore and was seen to be right.
+  std::map<std::string, ArchivedFile> verified_ ABSL_GUARDED_BY(mutex_);  // By path.
 };
 
 }  // namespace mooring::archive

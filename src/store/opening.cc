@@ -146,11 +146,14 @@ absl::Status Opening::TakeOver(archive::Remote& remote) {
     view_.kind = VolumeView::Kind::kGood;
   }
   MOORING_RETURN_IF_ERROR(remote.Establish(volume_.store_id()));
-  archive::Restorer restorer(&remote.store(), MakeRestoreOptions());
+  restorer_.emplace(&remote.store(), MakeRestoreOptions());
   archive::TakeoverOptions takeover = MakeTakeoverOptions(environment_);
   takeover.waiting = [this] { environment_.report(Progress::Phase::kWatchingArchive, 0, 0); };
-  takeover.prepare = [&](const archive::RestorePlan& plan) { return restorer.Fetch(plan); };
+  takeover.prepare = [&](const archive::RestorePlan& plan) { return restorer_->Fetch(plan); };
   MOORING_ASSIGN_OR_RETURN(result_.takeover, archive::TakeOver(remote, view_, takeover));
+  // Versions never go back, whichever volume the state was on before (DESIGN 1). Before the engine
+  // opens: its compactions keep the device busy.
+  MOORING_RETURN_IF_ERROR(volume_.RaiseEpochAbove(result_.takeover->max_epoch));
   return Act(remote);
 }
 
@@ -205,7 +208,6 @@ absl::Status Opening::Restore(archive::Remote& remote) {
   restored.archive_had_state = true;
   MOORING_RETURN_IF_ERROR(
       archive::WriteVolumeRecord(RecordPath(volume_), volume_.store_id(), restored));
-  archive::Restorer restorer(&remote.store(), MakeRestoreOptions());
   if (!beyond.empty()) {
     // A table is made in no log, and the engine passes over commits to one that it does not know.
     Log(LogSeverity::kWarning,
@@ -213,7 +215,8 @@ absl::Status Opening::Restore(archive::Remote& remote) {
                      " and is replayed beyond the archive; what it holds for tables that were made "
                      "since the archive's last checkpoint is lost"));
   }
-  MOORING_ASSIGN_OR_RETURN(const archive::RestoreReport report, restorer.PutInPlace(plan, beyond));
+  MOORING_ASSIGN_OR_RETURN(const archive::RestoreReport report,
+                           restorer_->PutInPlace(plan, beyond));
   MOORING_RETURN_IF_ERROR(volume_.MarkComplete());
   const uint64_t reached = beyond.empty() ? plan.state.last_sequence : beyond.back().last_sequence;
   restored.restoring = false;
@@ -249,10 +252,6 @@ absl::Status Opening::BeginIncarnation(const archive::Remote* remote) {
     record_.history = view_.state.history;
   }
   record_.history = record_.history.Until(last_sequence);
-  if (result_.takeover) {
-    // Versions never go back, whichever volume the state was on before (DESIGN 1).
-    MOORING_RETURN_IF_ERROR(volume_.RaiseEpochAbove(result_.takeover->max_epoch));
-  }
   MOORING_RETURN_IF_ERROR(
       record_.history.Append({environment_.incarnation, volume_.epoch(), last_sequence + 1}));
   if (remote != nullptr) {

@@ -62,7 +62,8 @@ class Opening {
   volume::Volume& volume_;
   archive::VolumeRecord record_;
   archive::VolumeView view_;
-  absl::Status damage_;  // Why the volume is kDamaged.
+  absl::Status damage_;                        // Why the volume is kDamaged.
+  std::optional<archive::Restorer> restorer_;  // Once there is an archive.
   Result result_;
 };
 
