@@ -114,9 +114,14 @@ class Replay {
     const LogEntry& log = *entry->As<LogEntry>();
     const uint64_t base = plan_.checkpoint->slot;
     if (log.least_checkpoint > base && plan_.state.last_sequence < target_.last_sequence) {
-      return absl::DataLossError(absl::StrCat(
+      plan_.notes.push_back(absl::StrCat(
           SlotKey(entry->slot), " of the archive needs the checkpoint in slot ",
           log.least_checkpoint, ": the one in slot ", base, " lacks tables that were made since"));
+      ended_ = true;
+    }
+    if (ended_) {
+      plan_.complete = false;
+      return absl::OkStatus();
     }
     size_t offset = 0;
     for (size_t i = 0; i < log.segments.size(); ++i) {
@@ -196,6 +201,7 @@ class Replay {
   const CheckpointEntry& base_;
   const RestoreTarget& target_;
   RestorePlan plan_;
+  bool ended_ = false;  // What follows cannot be replayed on this checkpoint.
 };
 
 // The newest first.
