@@ -127,8 +127,8 @@ class Engine {
   // The sequence of the newest visible operation.
   virtual uint64_t LastSequence() const = 0;
 
-  // What an archive reads, for as long as the engine is open; null where the engine has no such
-  // thing.
+  // What archives and snapshots read, for as long as the engine is open; null where the engine has
+  // no such thing. Without EngineOptions::keep_logs it has states and no logs.
   virtual LogSource* log_source() { return nullptr; }
 
   virtual absl::Status Close() = 0;

@@ -221,11 +221,10 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
   MOORING_ASSIGN_OR_RETURN(std::shared_ptr<wal::LogFileSystem> file_system,
                            wal::LogFileSystem::Open(log));
   std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(file_system)));
-  if (options.keep_logs) {
-    engine->log_source_ = std::make_unique<RocksDbLogSource>(
-        log.base, options.directory, static_cast<uint64_t>(options.max_wal_bytes), options.durable);
-    engine->file_system_->SetObserver(engine->log_source_.get());
-  }
+  const int64_t keep_bytes = options.keep_logs ? options.max_wal_bytes : 0;
+  engine->log_source_ = std::make_unique<RocksDbLogSource>(
+      log.base, options.directory, static_cast<uint64_t>(keep_bytes), options.durable);
+  engine->file_system_->SetObserver(engine->log_source_.get());
   MOORING_RETURN_IF_ERROR(engine->OpenDatabase());
   engine->BeginLogSource();
   engine->file_system_->DatabaseOpened();
@@ -272,7 +271,6 @@ void RocksDbEngine::BeginLogSource() {
   for (const std::string& path : file_system_->recovery().held) {
     file_system_->ReleaseHeld(path).IgnoreError();  // It is found again at the next opening.
   }
-  if (log_source_ == nullptr) return;
   log_source_->Begin(db_.get(), file_system_.get(), [this](const rocksdb::FlushOptions& options) {
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     const std::vector<TablePtr> tables = Tables();
@@ -284,7 +282,7 @@ void RocksDbEngine::BeginLogSource() {
 
 void RocksDbEngine::WritesFailed() {
   failed_ = true;
-  if (log_source_ != nullptr) log_source_->OnFailed();
+  log_source_->OnFailed();
 }
 
 std::shared_ptr<RocksDbTable> RocksDbEngine::Adopt(
@@ -317,7 +315,7 @@ absl::StatusOr<TablePtr> RocksDbEngine::CreateTable(std::string_view name) {
                      absl::StrCat("making table ", ToAbsl(name))));
   std::shared_ptr<RocksDbTable> table =
       Adopt(name, std::unique_ptr<rocksdb::ColumnFamilyHandle>(handle));
-  if (log_source_ != nullptr) log_source_->OnTablesChanged();
+  log_source_->OnTablesChanged();
   return table;
 }
 
@@ -325,14 +323,14 @@ absl::StatusOr<TablePtr> RocksDbEngine::CreateTable(std::string_view name) {
 // and of commits to a dropped table no file is made any more. Without them the sequence would go
 // back, to below what the archive has.
 absl::Status RocksDbEngine::DropTable(EngineTable& table) {
-  if (log_source_ != nullptr && InMemory(db_.get(), HandleOf(table))) {
+  if (options_.keep_logs && InMemory(db_.get(), HandleOf(table))) {
     MOORING_RETURN_IF_ERROR(log_source_->FlushAll());
   }
   MOORING_RETURN_IF_ERROR(AfterTableWork(db_->DropColumnFamily(HandleOf(table)),
                                          absl::StrCat("dropping table ", table.name())));
   table.MarkDropped();
   writable_.erase(table.id());
-  if (log_source_ != nullptr) log_source_->OnTablesChanged();
+  log_source_->OnTablesChanged();
   absl::MutexLock lock(&tables_mutex_);
   tables_.erase(table.name());
   return absl::OkStatus();
@@ -393,10 +391,8 @@ absl::StatusOr<uint64_t> RocksDbEngine::WriteGroup(bool sync) {
   const rocksdb::Status written = db_->Write(options, &group_);
   if (!written.ok()) WritesFailed();
   MOORING_RETURN_IF_ERROR(FromRocksDb(written, "writing a group of commits"));
-  if (log_source_ != nullptr) {
-    log_source_->OnWritten(group_time_us_);
-    if (sync) log_source_->OnDurable(LastSequence());
-  }
+  log_source_->OnWritten(group_time_us_);
+  if (sync) log_source_->OnDurable(LastSequence());
   uint64_t first_sequence;  // RocksDB leaves it in the batch's first eight bytes, little-endian.
   std::memcpy(&first_sequence, group_.Data().data(), sizeof(first_sequence));
   return first_sequence;
@@ -409,7 +405,7 @@ absl::Status RocksDbEngine::Sync() {
   }
   const absl::Status synced = FromRocksDb(db_->SyncWAL(), "syncing the log");
   if (!synced.ok()) WritesFailed();
-  if (synced.ok() && log_source_ != nullptr) log_source_->OnDurable(LastSequence());
+  if (synced.ok()) log_source_->OnDurable(LastSequence());
   return synced;
 }
 

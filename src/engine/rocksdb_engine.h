@@ -66,7 +66,7 @@ class RocksDbEngine : public Engine {
   const std::unique_ptr<rocksdb::Env> env_;
   const rocksdb::ColumnFamilyOptions table_options_;
   const std::shared_ptr<HandleRegistry> handles_;
-  std::unique_ptr<RocksDbLogSource> log_source_;  // Null where no logs are kept.
+  std::unique_ptr<RocksDbLogSource> log_source_;
   std::unique_ptr<rocksdb::DB> db_;
 
   mutable absl::Mutex tables_mutex_;

@@ -45,8 +45,10 @@ void RocksDbLogSource::OnLogCreated(const wal::Position& position, const wal::Po
   // No write is under way while a log is made, so that this is exact.
   if (rocksdb::DB* const db = db_) log.base = db->GetLatestSequenceNumber();
   log.base_time_us = last_time_us_;
-  auto tail = wal::LogTail::Open(files_.get(), path, position.log, position.generation);
-  if (tail.ok()) log.tail = *std::move(tail);
+  if (keep_bytes_ > 0) {
+    auto tail = wal::LogTail::Open(files_.get(), path, position.log, position.generation);
+    if (tail.ok()) log.tail = *std::move(tail);
+  }
   absl::MutexLock lock(&mutex_);
   if (!logs_.empty()) logs_.back().length = predecessor.offset;
   logs_.push_back(std::move(log));

@@ -26,7 +26,8 @@ namespace mooring::engine {
 // disk.
 class RocksDbLogSource : public LogSource, public wal::LogObserver {
  public:
-  // Logs are kept until they hold `keep_bytes`. `durable` may be empty.
+  // Logs are kept until they hold `keep_bytes`; at 0 there is nothing to read, and states can be
+  // captured all the same. `durable` may be empty.
   RocksDbLogSource(std::shared_ptr<rocksdb::FileSystem> files, std::string directory,
                    uint64_t keep_bytes, std::function<void()> durable);
 
