@@ -48,6 +48,9 @@ PORTION=100 soak 17 200 1 simulation/archive_rgw_test '*RacingOwners*'
 PORTION=500 soak 18 2000 1 simulation/environment_test 'ClockTest.*'
 PORTION=200 soak 19 1000 1 simulation/environment_test 'MemoryTest.*'
 PORTION=500 soak 20 1000 1 simulation/kill_test '*Terminated*'
+PORTION=500 soak 21 2000 1 simulation/snapshot_rounds_test '*ExactlyOneCommit*'
+PORTION=200 soak 21 1000 1 simulation/snapshot_rounds_test '*ExportThatIsKilled*'
+PORTION=500 soak 21 2000 1 simulation/snapshot_rounds_test '*ImportThatIsKilled*'
 
 if [ ${#failed[@]} -eq 0 ]; then
   echo "nothing failed"

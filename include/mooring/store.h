@@ -13,6 +13,7 @@
 #include "mooring/iterator.h"
 #include "mooring/options.h"
 #include "mooring/snapshot.h"
+#include "mooring/snapshot_file.h"
 #include "mooring/status_macros.h"
 #include "mooring/table.h"
 #include "mooring/value.h"
@@ -129,6 +130,24 @@ class Store {
 
   // The present moment over all tables. FAILED_PRECONDITION once closed.
   absl::StatusOr<Snapshot> TakeSnapshot() const;
+
+  // Writes the state after one commit, at the call or a moment later, as a snapshot file: see
+  // snapshot_file.h. Writers go on. The volume keeps the files of that state until it is written,
+  // also those that would be removed meanwhile. Close() ends it: CANCELLED.
+  //
+  // To a path: nothing has that name before all is synced, and nothing is overwritten.
+  //
+  // ALREADY_EXISTS       there is something at `path`.
+  // RESOURCE_EXHAUSTED   where it goes there is no room, or the volume is full.
+  // DATA_LOSS            a file on the volume is damaged; the message names it.
+  // CANCELLED            `options.progress` said so.
+  // FAILED_PRECONDITION  the store is closed or read-only, or `path` is being written already.
+  // UNAVAILABLE          not now; try again.
+  // others               the sink's.
+  absl::StatusOr<SnapshotInfo> ExportSnapshot(const std::string& path,
+                                              const ExportOptions& options = {});
+  absl::StatusOr<SnapshotInfo> ExportSnapshot(SnapshotSink& sink,
+                                              const ExportOptions& options = {});
 
   // The version of the newest visible commit.
   Version version() const;

@@ -16,6 +16,7 @@
 #include "src/engine/open.h"
 #include "src/store/batch_access.h"
 #include "src/store/serial_log.h"
+#include "src/store/transfer.h"
 #include "src/store/validation.h"
 
 namespace mooring::internal {
@@ -116,6 +117,7 @@ absl::Status StoreCore::AcquireVolume() {
   }
   acquire.timeout = options_.acquire_timeout;
   acquire.waiting = [this] { Report(Progress::Phase::kAcquiringLock); };
+  acquire.before_create = CheckNoImport;
   // A new store gets the id that its archive has, if there is one.
   const bool id_is_unknown = !options_.archive.url.empty() && remote_ == nullptr;
   if (id_is_unknown) acquire.create_if_missing = false;
@@ -125,6 +127,7 @@ absl::Status StoreCore::AcquireVolume() {
     return AcquireVolume();
   }
   MOORING_ASSIGN_OR_RETURN(volume_, std::move(acquired));
+  MOORING_RETURN_IF_ERROR(ClearTransfers(*volume_));
   id_ = volume_->store_id();
   epoch_ = volume_->epoch();
   volume::SpaceReserve::RemoveBallastWhereLow(DirectoryOf(volume_->data_directory()));

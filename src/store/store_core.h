@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "mooring/options.h"
+#include "mooring/snapshot_file.h"
 #include "mooring/store.h"
 #include "src/base/operation_watch.h"
 #include "src/engine/engine.h"
@@ -42,6 +43,7 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   ArchiveStatus archive_status() const;
   Version version() const;
   CloseReport Close(absl::Duration timeout, bool wait_for_readers);
+  absl::StatusOr<SnapshotInfo> Export(SnapshotSink& sink, const ExportOptions& options);
 
   // Tells this opened store's tables from those of every other.
   uint64_t tag() const { return tag_; }

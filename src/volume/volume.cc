@@ -67,9 +67,20 @@ absl::Status HoldsNoStore(const std::string& path, std::string_view found) {
 
 // V2: what a directory without an identity may hold for a store to be made in it.
 absl::Status CheckForeign(const std::string& path, const std::vector<std::string>& names) {
-  constexpr std::array<std::string_view, 12> kOwn = {
-      kLock,     kEpoch,        kData,          "MOORING.tmp", "EPOCH.tmp", "BALLAST",
-      "HISTORY", "HISTORY.tmp", "data.restore", "data.aside",  "staging",   "lost+found"};
+  constexpr std::array<std::string_view, 14> kOwn = {kLock,
+                                                     kEpoch,
+                                                     kData,
+                                                     "MOORING.tmp",
+                                                     "EPOCH.tmp",
+                                                     "BALLAST",
+                                                     "HISTORY",
+                                                     "HISTORY.tmp",
+                                                     "data.restore",
+                                                     "data.aside",
+                                                     "staging",
+                                                     "lost+found",
+                                                     kImportDirectory,
+                                                     kExportDirectory};
   for (const std::string& name : names) {
     if (std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end()) continue;
     return absl::FailedPreconditionError(
@@ -159,6 +170,7 @@ absl::StatusOr<Found> FindOrCreate(const AcquireOptions& options, const std::str
   MOORING_RETURN_IF_ERROR(CheckNoTraces(path, names));
   if (!options.create_if_missing) return HoldsNoStore(path, "no finished creation");
   MOORING_RETURN_IF_ERROR(CheckForeign(path, names));
+  if (options.before_create) MOORING_RETURN_IF_ERROR(options.before_create(path));
   MOORING_ASSIGN_OR_RETURN(Identity identity, Create(path, expected_id));
   return Found{std::move(identity), false};
 }

@@ -14,6 +14,10 @@
 
 namespace mooring::volume {
 
+// Directories that others keep beside the data; FORMAT.md.
+inline constexpr char kImportDirectory[] = "data.import";
+inline constexpr char kExportDirectory[] = "export";
+
 struct AcquireOptions {
   std::string path;
   bool create_if_missing = true;
@@ -23,6 +27,8 @@ struct AcquireOptions {
   // A complete store whose data directory is lost is no error: the caller can bring it back.
   bool accept_missing_data = false;
   std::function<void()> waiting;  // Called about every 50 ms while waiting for it; may be empty.
+  // Called with the lock held before a store is made there; an error ends the call. May be empty.
+  std::function<absl::Status(const std::string& path)> before_create;
 };
 
 // A volume that this process owns: inspected, locked, identified, and its epoch raised. FORMAT.md
