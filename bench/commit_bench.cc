@@ -73,8 +73,8 @@ std::vector<CellResult> PlanCells(const Settings& settings,
   return cells;
 }
 
-absl::StatusOr<CommitRate> MeasurePeer(const Settings& settings, const Scratch& scratch,
-                                       const Cell& cell, const std::string& name) {
+absl::StatusOr<CallRate> MeasurePeer(const Settings& settings, const Scratch& scratch,
+                                     const Cell& cell, const std::string& name) {
   MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<Peer> peer, MakePeer(name));
   PeerOptions options;
   MOORING_ASSIGN_OR_RETURN(options.directory, scratch.FreshDirectory("peer"));
@@ -83,7 +83,7 @@ absl::StatusOr<CommitRate> MeasurePeer(const Settings& settings, const Scratch& 
   options.writers = name == "limit" ? 1 : cell.writers;
   MOORING_RETURN_IF_ERROR(OpenSettled(options, absl::Seconds(settings.settle), peer.get()));
   const Values values(static_cast<size_t>(cell.value_bytes));
-  absl::StatusOr<CommitRate> rate =
+  absl::StatusOr<CallRate> rate =
       MeasureCommits(peer.get(), options.writers, values, absl::Seconds(settings.seconds / 4),
                      absl::Seconds(settings.seconds));
   MOORING_RETURN_IF_ERROR(peer->Close());
@@ -98,7 +98,7 @@ absl::Status RunRounds(const Settings& settings, const Scratch& scratch,
       for (size_t i = 0; i < result.peers.size(); ++i) {
         const std::string& name =
             result.peers[(i + static_cast<size_t>(round)) % result.peers.size()];
-        MOORING_ASSIGN_OR_RETURN(const CommitRate rate,
+        MOORING_ASSIGN_OR_RETURN(const CallRate rate,
                                  MeasurePeer(settings, scratch, result.cell, name));
         result.rates[name].push_back(rate);
       }
@@ -118,9 +118,9 @@ std::string ToTable(const std::vector<CellResult>& cells) {
       const Rates& rates = result.rates.at(name);
       table.AddRow({SurvivesName(result.cell.survives), absl::StrCat(result.cell.writers),
                     absl::StrCat(result.cell.value_bytes), name,
-                    FormatNumber(Median(Column(rates, &CommitRate::commits_per_second))),
-                    FormatNumber(Median(Column(rates, &CommitRate::p50_us))),
-                    FormatNumber(Median(Column(rates, &CommitRate::p99_us))),
+                    FormatNumber(Median(Column(rates, &CallRate::per_second))),
+                    FormatNumber(Median(Column(rates, &CallRate::p50_us))),
+                    FormatNumber(Median(Column(rates, &CallRate::p99_us))),
                     mooring == result.rates.end()
                         ? "-"
                         : FormatNumber(MedianRatio(mooring->second, rates))});
@@ -138,15 +138,15 @@ JsonObject ToJson(const Settings& settings, const std::string& file_system,
       for (const auto& [base, base_rates] : result.rates) {
         ratios.Set(base, MedianRatio(rates, base_rates));
       }
-      const std::vector<double> commits = Column(rates, &CommitRate::commits_per_second);
+      const std::vector<double> commits = Column(rates, &CallRate::per_second);
       JsonObject row;
       row.Set("survives", SurvivesName(result.cell.survives))
           .Set("writers", result.cell.writers)
           .Set("value_bytes", result.cell.value_bytes)
           .Set("peer", name)
           .Set("commits_per_second", Median(commits))
-          .Set("p50_us", Median(Column(rates, &CommitRate::p50_us)))
-          .Set("p99_us", Median(Column(rates, &CommitRate::p99_us)))
+          .Set("p50_us", Median(Column(rates, &CallRate::p50_us)))
+          .Set("p99_us", Median(Column(rates, &CallRate::p99_us)))
           .Set("ratio_to", ratios)
           .Set("commits_per_second_by_round", commits);
       rows.push_back(row);

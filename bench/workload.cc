@@ -21,27 +21,26 @@ double MicrosecondsBetween(Clock::time_point from, Clock::time_point to) {
 
 enum class Phase { kWarmup, kMeasure, kStop };
 
-// What one writer thread saw while it was measured.
-struct Writer {
+// What one thread saw while it was measured.
+struct Caller {
   std::vector<float> latencies_us;
   absl::Status status;
 };
 
-void WriteUntilStopped(Peer* peer, int number, const Values& values, std::atomic<Phase>* phase,
-                       Writer* writer) {
-  writer->latencies_us.reserve(1 << 20);
+void CallUntilStopped(int number, const Call& call, std::atomic<Phase>* phase, Caller* caller) {
+  caller->latencies_us.reserve(1 << 20);
   Clock::time_point begin = Clock::now();
   for (uint64_t i = 0;; ++i) {
     const Phase now = phase->load(std::memory_order_relaxed);
     if (now == Phase::kStop) return;
-    writer->status = peer->Commit(number, Key(number, i).view(), values.Get(i));
-    if (!writer->status.ok()) {
+    caller->status = call(number, i);
+    if (!caller->status.ok()) {
       phase->store(Phase::kStop);
       return;
     }
     const Clock::time_point end = Clock::now();
     if (now == Phase::kMeasure) {
-      writer->latencies_us.push_back(static_cast<float>(MicrosecondsBetween(begin, end)));
+      caller->latencies_us.push_back(static_cast<float>(MicrosecondsBetween(begin, end)));
     }
     begin = end;
   }
@@ -72,15 +71,14 @@ std::string_view Values::Get(uint64_t index) const {
   return std::string_view(pool_).substr(Scatter(index) & ((1 << 20) - 1), value_bytes_);
 }
 
-std::vector<double> Column(const Rates& rates, double CommitRate::*field) {
+std::vector<double> Column(const Rates& rates, double CallRate::*field) {
   std::vector<double> column;
-  for (const CommitRate& rate : rates) column.push_back(rate.*field);
+  for (const CallRate& rate : rates) column.push_back(rate.*field);
   return column;
 }
 
 double MedianRatio(const Rates& subject, const Rates& base) {
-  return MedianRatio(Column(subject, &CommitRate::commits_per_second),
-                     Column(base, &CommitRate::commits_per_second));
+  return MedianRatio(Column(subject, &CallRate::per_second), Column(base, &CallRate::per_second));
 }
 
 absl::Status OpenSettled(const PeerOptions& options, absl::Duration pause, Peer* peer) {
@@ -92,14 +90,14 @@ absl::Status OpenSettled(const PeerOptions& options, absl::Duration pause, Peer*
   return absl::OkStatus();
 }
 
-absl::StatusOr<CommitRate> MeasureCommits(Peer* peer, int writers, const Values& values,
-                                          absl::Duration warmup, absl::Duration duration) {
+absl::StatusOr<CallRate> MeasureCalls(int threads, const Call& call, absl::Duration warmup,
+                                      absl::Duration duration) {
   std::atomic<Phase> phase{Phase::kWarmup};
-  std::vector<Writer> results(static_cast<size_t>(writers));
-  std::vector<std::thread> threads;
-  for (int i = 0; i < writers; ++i) {
-    threads.emplace_back(WriteUntilStopped, peer, i, std::cref(values), &phase,
-                         &results[static_cast<size_t>(i)]);
+  std::vector<Caller> callers(static_cast<size_t>(threads));
+  std::vector<std::thread> running;
+  for (int i = 0; i < threads; ++i) {
+    running.emplace_back(CallUntilStopped, i, std::cref(call), &phase,
+                         &callers[static_cast<size_t>(i)]);
   }
   absl::SleepFor(warmup);
   Phase expected = Phase::kWarmup;
@@ -108,18 +106,26 @@ absl::StatusOr<CommitRate> MeasureCommits(Peer* peer, int writers, const Values&
   absl::SleepFor(duration);
   phase.store(Phase::kStop);
   const double elapsed_us = MicrosecondsBetween(begin, Clock::now());
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : running) thread.join();
 
   std::vector<float> latencies_us;
-  for (Writer& writer : results) {
-    if (!writer.status.ok()) return writer.status;
-    latencies_us.insert(latencies_us.end(), writer.latencies_us.begin(), writer.latencies_us.end());
+  for (Caller& caller : callers) {
+    if (!caller.status.ok()) return caller.status;
+    latencies_us.insert(latencies_us.end(), caller.latencies_us.begin(), caller.latencies_us.end());
   }
-  CommitRate rate;
-  rate.commits_per_second = static_cast<double>(latencies_us.size()) / elapsed_us * 1e6;
+  CallRate rate;
+  rate.per_second = static_cast<double>(latencies_us.size()) / elapsed_us * 1e6;
   rate.p50_us = Percentile(&latencies_us, 0.50);
   rate.p99_us = Percentile(&latencies_us, 0.99);
   return rate;
+}
+
+absl::StatusOr<CallRate> MeasureCommits(Peer* peer, int writers, const Values& values,
+                                        absl::Duration warmup, absl::Duration duration) {
+  const Call commit = [&](int writer, uint64_t index) {
+    return peer->Commit(writer, Key(writer, index).view(), values.Get(index));
+  };
+  return MeasureCalls(writers, commit, warmup, duration);
 }
 
 }  // namespace mooring::bench

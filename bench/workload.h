@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,17 +40,18 @@ class Values {
 // A bijection that scatters its argument over 64 bits.
 uint64_t Scatter(uint64_t index);
 
-struct CommitRate {
-  double commits_per_second = 0;
+// How often something was called, and how long its callers waited for an answer.
+struct CallRate {
+  double per_second = 0;
   double p50_us = 0;
   double p99_us = 0;
 };
 
 // One measurement for each round.
-using Rates = std::vector<CommitRate>;
+using Rates = std::vector<CallRate>;
 
-std::vector<double> Column(const Rates& rates, double CommitRate::*field);
-// Of commits per second.
+std::vector<double> Column(const Rates& rates, double CallRate::*field);
+// Of calls per second.
 double MedianRatio(const Rates& subject, const Rates& base);
 
 // Opens a store as a service has it: not its first opening, and with a `pause` after each for what
@@ -57,9 +59,15 @@ double MedianRatio(const Rates& subject, const Rates& base);
 [[nodiscard]] absl::Status OpenSettled(const PeerOptions& options, absl::Duration pause,
                                        Peer* peer);
 
-// `writers` threads commit to `peer`, each waiting for its answer before the next commit. The first
-// `warmup` of it is not counted. The first error of a commit ends the run and is returned.
-absl::StatusOr<CommitRate> MeasureCommits(Peer* peer, int writers, const Values& values,
-                                          absl::Duration warmup, absl::Duration duration);
+// `threads` threads make `call` with their number and the call's, from 0, each waiting for its
+// answer before the next one. The first `warmup` of it is not counted. The first error ends the run
+// and is returned.
+using Call = std::function<absl::Status(int thread, uint64_t index)>;
+absl::StatusOr<CallRate> MeasureCalls(int threads, const Call& call, absl::Duration warmup,
+                                      absl::Duration duration);
+
+// `writers` threads commit to `peer`.
+absl::StatusOr<CallRate> MeasureCommits(Peer* peer, int writers, const Values& values,
+                                        absl::Duration warmup, absl::Duration duration);
 
 }  // namespace mooring::bench

@@ -26,13 +26,13 @@ constexpr double kArchivedLatencyAim = 1.3;
 constexpr double kManyWritersAim = 20;
 
 // What a writer of a store sees, of one that has been opened before.
-absl::StatusOr<CommitRate> MeasureStore(const Ground& ground, bool with_archive,
+absl::StatusOr<CallRate> MeasureStore(const Ground& ground, bool with_archive,
                                         Durability durability, int writers) {
   const ArchiveSettings& settings = ground.settings;
   MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<MooringPeer> peer,
                            OpenServing(ground, with_archive, durability));
   const Values values(static_cast<size_t>(settings.value_bytes));
-  absl::StatusOr<CommitRate> rate =
+  absl::StatusOr<CallRate> rate =
       MeasureCommits(peer.get(), writers, values, absl::Seconds(settings.seconds / 4),
                      absl::Seconds(settings.seconds));
   MOORING_RETURN_IF_ERROR(peer->Close());
@@ -40,7 +40,7 @@ absl::StatusOr<CommitRate> MeasureStore(const Ground& ground, bool with_archive,
 }
 
 // One client that makes one small object after the other.
-absl::StatusOr<CommitRate> MeasureCreates(const Ground& ground) {
+absl::StatusOr<CallRate> MeasureCreates(const Ground& ground) {
   MOORING_ASSIGN_OR_RETURN(const std::string url, ground.place.Fresh());
   MOORING_ASSIGN_OR_RETURN(const auto store, objectstore::OpenObjectStore(url));
   const std::string data(kPutBytes, 'x');
@@ -56,8 +56,8 @@ absl::StatusOr<CommitRate> MeasureCreates(const Ground& ground) {
     }
     last = now;
   }
-  CommitRate rate;
-  rate.commits_per_second = static_cast<double>(latencies_us.size()) / seconds;
+  CallRate rate;
+  rate.per_second = static_cast<double>(latencies_us.size()) / seconds;
   rate.p50_us = Percentile(&latencies_us, 0.50);
   rate.p99_us = Percentile(&latencies_us, 0.99);
   return rate;
@@ -65,9 +65,9 @@ absl::StatusOr<CommitRate> MeasureCreates(const Ground& ground) {
 
 void AddRow(const std::string& what, int writers, const Rates& rates, const std::string& ratio,
             Section* section) {
-  const std::vector<double> commits = Column(rates, &CommitRate::commits_per_second);
-  const double p50 = Median(Column(rates, &CommitRate::p50_us));
-  const double p99 = Median(Column(rates, &CommitRate::p99_us));
+  const std::vector<double> commits = Column(rates, &CallRate::per_second);
+  const double p50 = Median(Column(rates, &CallRate::p50_us));
+  const double p99 = Median(Column(rates, &CallRate::p99_us));
   section->table.AddRow({what, absl::StrCat(writers), FormatNumber(Median(commits)),
                          FormatNumber(p50), FormatNumber(p99), ratio});
   section->rows.emplace_back();
@@ -89,7 +89,7 @@ absl::StatusOr<Section> MeasureVolumeCommits(const Ground& ground) {
     for (const int writers : ground.settings.writers) {
       // Each round begins with the other one.
       for (const bool archive : {round % 2 == 1, round % 2 == 0}) {
-        MOORING_ASSIGN_OR_RETURN(const CommitRate rate,
+        MOORING_ASSIGN_OR_RETURN(const CallRate rate,
                                  MeasureStore(ground, archive, Durability::kVolume, writers));
         (archive ? with : without)[writers].push_back(rate);
       }
@@ -124,9 +124,9 @@ absl::StatusOr<Section> MeasureArchivedCommits(const Ground& ground) {
   Section section;
   section.table.AddRow({"what", "writers", "per s", "p50 us", "p99 us", "p50 x PUT"});
   AddRow("conditional PUT", 1, creates, "1.00", &section);
-  const std::vector<double> base = Column(creates, &CommitRate::p50_us);
+  const std::vector<double> base = Column(creates, &CallRate::p50_us);
   const auto ratio_of = [&](const Rates& rates) {
-    return MedianRatio(Column(rates, &CommitRate::p50_us), base);
+    return MedianRatio(Column(rates, &CallRate::p50_us), base);
   };
   AddRow("kVolume", 1, volume, FormatNumber(ratio_of(volume)), &section);
   for (const auto& [writers, rates] : archived) {

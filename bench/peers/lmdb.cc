@@ -37,17 +37,56 @@ class Lmdb : public Peer {
     return ToStatus(mdb_txn_commit(transaction));
   }
 
-  absl::Status Commit(int, std::string_view key, std::string_view value) override {
+  absl::Status Commit(int writer, std::string_view key, std::string_view value) override {
+    return CommitAll(writer, {{key, value}});
+  }
+
+  absl::Status CommitAll(int, const std::vector<Pair>& pairs) override {
     MDB_txn* transaction = nullptr;
     MOORING_RETURN_IF_ERROR(ToStatus(mdb_txn_begin(environment_, nullptr, 0, &transaction)));
-    MDB_val key_value = ToValue(key);
-    MDB_val data_value = ToValue(value);
-    const int put = mdb_put(transaction, table_, &key_value, &data_value, 0);
-    if (put != MDB_SUCCESS) {
+    for (const Pair& pair : pairs) {
+      MDB_val key = ToValue(pair.key);
+      MDB_val value = ToValue(pair.value);
+      const int put = mdb_put(transaction, table_, &key, &value, 0);
+      if (put == MDB_SUCCESS) continue;
       mdb_txn_abort(transaction);
       return ToStatus(put);
     }
     return ToStatus(mdb_txn_commit(transaction));
+  }
+
+  absl::StatusOr<bool> Read(int, std::string_view key, std::string* value) override {
+    MDB_txn* transaction = nullptr;
+    MOORING_RETURN_IF_ERROR(
+        ToStatus(mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction)));
+    MDB_val wanted = ToValue(key);
+    MDB_val found;
+    const int got = mdb_get(transaction, table_, &wanted, &found);
+    if (got == MDB_SUCCESS) value->assign(static_cast<const char*>(found.mv_data), found.mv_size);
+    mdb_txn_abort(transaction);
+    if (got == MDB_NOTFOUND) return false;
+    MOORING_RETURN_IF_ERROR(ToStatus(got));
+    return true;
+  }
+
+  absl::StatusOr<uint64_t> Scan(int, std::string_view begin, int limit) override {
+    MDB_txn* transaction = nullptr;
+    MOORING_RETURN_IF_ERROR(
+        ToStatus(mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction)));
+    MDB_cursor* cursor = nullptr;
+    int code = mdb_cursor_open(transaction, table_, &cursor);
+    MDB_val key = ToValue(begin);
+    MDB_val value;
+    uint64_t bytes = 0;
+    if (code == MDB_SUCCESS) code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    for (; code == MDB_SUCCESS && limit-- > 0;
+         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+      bytes += key.mv_size + value.mv_size;
+    }
+    if (cursor != nullptr) mdb_cursor_close(cursor);
+    mdb_txn_abort(transaction);
+    if (code != MDB_NOTFOUND) MOORING_RETURN_IF_ERROR(ToStatus(code));
+    return bytes;
   }
 
   absl::Status Close() override {

@@ -13,6 +13,7 @@ absl::Status MooringPeer::Open(const PeerOptions& options) {
   store_options.allow_unsafe_volume = true;
   store_options.archive = archive_;
   store_options.write_buffer_bytes = options.write_buffer_bytes;
+  if (options.cache_bytes > 0) store_options.cache_bytes = options.cache_bytes;
   store_options.max_wal_bytes =
       std::max(store_options.max_wal_bytes, 4 * options.write_buffer_bytes);
   commit_options_.durability = durability_.value_or(
@@ -26,12 +27,30 @@ absl::Status MooringPeer::Commit(int, std::string_view key, std::string_view val
   return table_.Put(key, value, commit_options_).status();
 }
 
-absl::StatusOr<bool> MooringPeer::Contains(std::string_view key) {
-  Value value;
-  const absl::Status status = table_.Get(key, &value);
+absl::Status MooringPeer::CommitAll(int, const std::vector<Pair>& pairs) {
+  WriteBatch batch;
+  for (const Pair& pair : pairs) batch.Put(table_, pair.key, pair.value);
+  return store_->Commit(batch, commit_options_).status();
+}
+
+absl::StatusOr<bool> MooringPeer::Read(int, std::string_view key, std::string* value) {
+  Value found;
+  const absl::Status status = table_.Get(key, &found);
   if (absl::IsNotFound(status)) return false;
-  if (!status.ok()) return status;
+  MOORING_RETURN_IF_ERROR(status);
+  value->assign(found.view());
   return true;
+}
+
+absl::StatusOr<uint64_t> MooringPeer::Scan(int, std::string_view begin, int limit) {
+  ScanOptions options;
+  options.begin = begin;
+  options.limit = static_cast<uint64_t>(limit);
+  uint64_t bytes = 0;
+  Iterator it = table_.Scan(options);
+  for (; it.Valid(); it.Next()) bytes += it.key().size() + it.value().size();
+  MOORING_RETURN_IF_ERROR(it.status());
+  return bytes;
 }
 
 absl::Status MooringPeer::Close() {

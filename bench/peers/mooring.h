@@ -19,7 +19,9 @@ class MooringPeer final : public Peer {
 
   absl::Status Open(const PeerOptions& options) override;
   absl::Status Commit(int writer, std::string_view key, std::string_view value) override;
-  absl::StatusOr<bool> Contains(std::string_view key) override;
+  absl::Status CommitAll(int writer, const std::vector<Pair>& pairs) override;
+  absl::StatusOr<bool> Read(int reader, std::string_view key, std::string* value) override;
+  absl::StatusOr<uint64_t> Scan(int reader, std::string_view begin, int limit) override;
   absl::Status Close() override;
 
   // While it is open.

@@ -34,8 +34,16 @@ constexpr Entry kPeers[] = {
 
 }  // namespace
 
-absl::StatusOr<bool> Peer::Contains(std::string_view) {
+absl::Status Peer::CommitAll(int, const std::vector<Pair>&) {
+  return absl::UnimplementedError("this peer makes no commits of many puts");
+}
+
+absl::StatusOr<bool> Peer::Read(int, std::string_view, std::string*) {
   return absl::UnimplementedError("this peer cannot be asked for a key");
+}
+
+absl::StatusOr<uint64_t> Peer::Scan(int, std::string_view, int) {
+  return absl::UnimplementedError("this peer cannot be scanned");
 }
 
 std::vector<std::string> PeerNames() {

@@ -20,6 +20,13 @@ struct PeerOptions {
   Survives survives = Survives::kPowerLoss;
   // Recent writes held in memory, for the peers that have such a thing.
   int64_t write_buffer_bytes = int64_t{64} << 20;
+  // Cached blocks, for the peers that cache for themselves. 0: as the peer comes.
+  int64_t cache_bytes = 0;
+};
+
+struct Pair {
+  std::string_view key;
+  std::string_view value;
 };
 
 // A store to compare with, run the way its own manual recommends.
@@ -34,8 +41,15 @@ class Peer {
   [[nodiscard]] virtual absl::Status Commit(int writer, std::string_view key,
                                             std::string_view value) = 0;
 
-  // Whether the store holds `key`. UNIMPLEMENTED where nothing asks.
-  virtual absl::StatusOr<bool> Contains(std::string_view key);
+  // One commit of many puts.
+  [[nodiscard]] virtual absl::Status CommitAll(int writer, const std::vector<Pair>& pairs);
+
+  // Whether the store holds `key`, and then its value. For each reader as for each writer. Like the
+  // other calls here UNIMPLEMENTED where nothing reads this peer.
+  virtual absl::StatusOr<bool> Read(int reader, std::string_view key, std::string* value);
+
+  // Reads up to `limit` keys and values from `begin` on, and answers how many bytes those were.
+  virtual absl::StatusOr<uint64_t> Scan(int reader, std::string_view begin, int limit);
 
   [[nodiscard]] virtual absl::Status Close() = 0;
 };

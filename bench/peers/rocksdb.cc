@@ -1,6 +1,10 @@
 #include "absl/strings/str_cat.h"
 #include "bench/peers/peer.h"
+#include "mooring/status_macros.h"
+#include "rocksdb/cache.h"
 #include "rocksdb/db.h"
+#include "rocksdb/table.h"
+#include "rocksdb/write_batch.h"
 
 namespace mooring::bench {
 namespace {
@@ -19,6 +23,11 @@ class RocksDb : public Peer {
     rocksdb::Options rocksdb_options;
     rocksdb_options.create_if_missing = true;
     rocksdb_options.write_buffer_size = static_cast<size_t>(options.write_buffer_bytes);
+    if (options.cache_bytes > 0) {
+      rocksdb::BlockBasedTableOptions table;
+      table.block_cache = rocksdb::NewLRUCache(static_cast<size_t>(options.cache_bytes));
+      rocksdb_options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    }
     write_options_.sync = options.survives == Survives::kPowerLoss;
     rocksdb::DB* db = nullptr;
     absl::Status status =
@@ -31,13 +40,29 @@ class RocksDb : public Peer {
     return ToStatus(db_->Put(write_options_, ToSlice(key), ToSlice(value)));
   }
 
-  absl::StatusOr<bool> Contains(std::string_view key) override {
-    rocksdb::PinnableSlice value;
+  absl::Status CommitAll(int, const std::vector<Pair>& pairs) override {
+    rocksdb::WriteBatch batch;
+    for (const Pair& pair : pairs) batch.Put(ToSlice(pair.key), ToSlice(pair.value));
+    return ToStatus(db_->Write(write_options_, &batch));
+  }
+
+  absl::StatusOr<bool> Read(int, std::string_view key, std::string* value) override {
+    rocksdb::PinnableSlice pinned(value);
     const rocksdb::Status status =
-        db_->Get(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), ToSlice(key), &value);
+        db_->Get(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), ToSlice(key), &pinned);
     if (status.IsNotFound()) return false;
     if (!status.ok()) return ToStatus(status);
     return true;
+  }
+
+  absl::StatusOr<uint64_t> Scan(int, std::string_view begin, int limit) override {
+    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions()));
+    uint64_t bytes = 0;
+    for (it->Seek(ToSlice(begin)); it->Valid() && limit-- > 0; it->Next()) {
+      bytes += it->key().size() + it->value().size();
+    }
+    MOORING_RETURN_IF_ERROR(ToStatus(it->status()));
+    return bytes;
   }
 
   absl::Status Close() override {

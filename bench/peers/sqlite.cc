@@ -42,9 +42,50 @@ class Sqlite : public Peer {
     return status;
   }
 
+  absl::Status CommitAll(int writer, const std::vector<Pair>& pairs) override {
+    const Connection& connection = connections_[static_cast<size_t>(writer)];
+    MOORING_RETURN_IF_ERROR(Execute("BEGIN IMMEDIATE", connection));
+    for (const Pair& pair : pairs) {
+      MOORING_RETURN_IF_ERROR(Commit(writer, pair.key, pair.value));
+    }
+    return Execute("COMMIT", connection);
+  }
+
+  absl::StatusOr<bool> Read(int reader, std::string_view key, std::string* value) override {
+    const Connection& connection = connections_[static_cast<size_t>(reader)];
+    sqlite3_bind_blob(connection.get, 1, key.data(), static_cast<int>(key.size()), SQLITE_STATIC);
+    const int step = sqlite3_step(connection.get);
+    if (step == SQLITE_ROW) {
+      value->assign(static_cast<const char*>(sqlite3_column_blob(connection.get, 0)),
+                    static_cast<size_t>(sqlite3_column_bytes(connection.get, 0)));
+    } else {
+      MOORING_RETURN_IF_ERROR(ToStatus(step, connection.db));
+    }
+    sqlite3_reset(connection.get);
+    return step == SQLITE_ROW;
+  }
+
+  absl::StatusOr<uint64_t> Scan(int reader, std::string_view begin, int limit) override {
+    const Connection& connection = connections_[static_cast<size_t>(reader)];
+    sqlite3_bind_blob(connection.scan, 1, begin.data(), static_cast<int>(begin.size()),
+                      SQLITE_STATIC);
+    sqlite3_bind_int(connection.scan, 2, limit);
+    uint64_t bytes = 0;
+    int step = sqlite3_step(connection.scan);
+    for (; step == SQLITE_ROW; step = sqlite3_step(connection.scan)) {
+      bytes += static_cast<uint64_t>(sqlite3_column_bytes(connection.scan, 0)) +
+               static_cast<uint64_t>(sqlite3_column_bytes(connection.scan, 1));
+    }
+    MOORING_RETURN_IF_ERROR(ToStatus(step, connection.db));
+    sqlite3_reset(connection.scan);
+    return bytes;
+  }
+
   absl::Status Close() override {
     for (const Connection& connection : connections_) {
-      sqlite3_finalize(connection.put);
+      for (sqlite3_stmt* statement : {connection.put, connection.get, connection.scan}) {
+        sqlite3_finalize(statement);
+      }
       sqlite3_close(connection.db);
     }
     connections_.clear();
@@ -55,7 +96,14 @@ class Sqlite : public Peer {
   struct Connection {
     sqlite3* db = nullptr;
     sqlite3_stmt* put = nullptr;
+    sqlite3_stmt* get = nullptr;
+    sqlite3_stmt* scan = nullptr;
   };
+
+  static absl::Status Execute(const char* statement, const Connection& connection) {
+    return ToStatus(sqlite3_exec(connection.db, statement, nullptr, nullptr, nullptr),
+                    connection.db);
+  }
 
   static absl::Status Connect(const std::string& path, Connection* connection) {
     const int opened =
@@ -66,12 +114,17 @@ class Sqlite : public Peer {
     for (const char* statement :
          {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
           "CREATE TABLE IF NOT EXISTS pairs (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"}) {
-      MOORING_RETURN_IF_ERROR(ToStatus(
-          sqlite3_exec(connection->db, statement, nullptr, nullptr, nullptr), connection->db));
+      MOORING_RETURN_IF_ERROR(Execute(statement, *connection));
     }
-    return ToStatus(sqlite3_prepare_v2(connection->db, "INSERT OR REPLACE INTO pairs VALUES (?, ?)",
-                                       -1, &connection->put, nullptr),
-                    connection->db);
+    const auto prepare = [&](const char* statement, sqlite3_stmt** prepared) {
+      return ToStatus(sqlite3_prepare_v2(connection->db, statement, -1, prepared, nullptr),
+                      connection->db);
+    };
+    MOORING_RETURN_IF_ERROR(
+        prepare("INSERT OR REPLACE INTO pairs VALUES (?, ?)", &connection->put));
+    MOORING_RETURN_IF_ERROR(prepare("SELECT value FROM pairs WHERE key = ?", &connection->get));
+    return prepare("SELECT key, value FROM pairs WHERE key >= ? ORDER BY key LIMIT ?",
+                   &connection->scan);
   }
 
   std::vector<Connection> connections_;
