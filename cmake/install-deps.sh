@@ -5,7 +5,7 @@
 #
 #   (none)     what building the library, its tests, examples and benchmarks needs
 #   --demo     also what examples/reschedule/run.sh uses to make and mount a volume
-#   --bench    also the databases that the benchmarks compare with
+#   --bench    also the databases that the benchmarks compare with, and what plots
 #   --servers  also the S3 gateway that tests and the demo can run against
 #   --ci       all of these, and what .ci/run uses besides
 #
@@ -16,7 +16,7 @@ packages=(g++ cmake ninja-build pkg-config librocksdb-dev libabsl-dev libprotobu
           protobuf-compiler libzstd-dev libcurl4-openssl-dev libssl-dev libpugixml-dev libgtest-dev
           libgmock-dev libbenchmark-dev libcpp-httplib-dev)
 demo=(e2fsprogs mount util-linux)
-bench=(libleveldb-dev liblmdb-dev libsqlite3-dev)
+bench=(libleveldb-dev liblmdb-dev libsqlite3-dev jq gnuplot-nox)
 servers=(radosgw ceph-mon ceph-osd ceph-common curl openssl)
 ci=(clang clang-format ccache xfsprogs)
 
