@@ -47,9 +47,7 @@ class RocksDb : public Peer {
   }
 
   absl::StatusOr<bool> Read(int, std::string_view key, std::string* value) override {
-    rocksdb::PinnableSlice pinned(value);
-    const rocksdb::Status status =
-        db_->Get(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), ToSlice(key), &pinned);
+    const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), ToSlice(key), value);
     if (status.IsNotFound()) return false;
     if (!status.ok()) return ToStatus(status);
     return true;
