@@ -13,6 +13,7 @@
 #include "mooring/options.h"
 #include "mooring/value.h"
 #include "src/base/operation_watch.h"
+#include "src/engine/file_keeper.h"
 #include "src/engine/log_source.h"
 #include "src/engine/space_gate.h"
 
@@ -130,6 +131,9 @@ class Engine {
   // What archives and snapshots read, for as long as the engine is open; null where the engine has
   // no such thing. Without EngineOptions::keep_logs it has states and no logs.
   virtual LogSource* log_source() { return nullptr; }
+
+  // What proves and repairs its files while it is open; null where it has no such thing.
+  virtual FileKeeper* file_keeper() { return nullptr; }
 
   virtual absl::Status Close() = 0;
 };

@@ -16,6 +16,7 @@
 #include "src/base/posix_file.h"
 #include "src/base/status.h"
 #include "src/base/steady_clock.h"
+#include "src/engine/rocksdb_file_keeper.h"
 #include "src/engine/rocksdb_log_source.h"
 #include "src/engine/rocksdb_status.h"
 
@@ -38,16 +39,6 @@ absl::Status Empty(const std::string& directory) {
     MOORING_RETURN_IF_ERROR(RemoveFile(absl::StrCat(directory, "/", name)));
   }
   return absl::OkStatus();
-}
-
-// RocksDB keeps it as four big-endian bytes.
-absl::StatusOr<uint32_t> ChecksumOf(const rocksdb::LiveFileMetaData& file) {
-  if (file.file_checksum.size() != 4) {
-    return absl::DataLossError(absl::StrCat("table ", file.name, " has no checksum of its file"));
-  }
-  uint32_t crc = 0;
-  for (const char byte : file.file_checksum) crc = crc << 8 | static_cast<uint8_t>(byte);
-  return crc;
 }
 
 absl::StatusOr<std::string> ReadPrefix(const std::string& path, uint64_t size) {
@@ -154,8 +145,8 @@ absl::StatusOr<CapturedState> RocksDbLogSource::CaptureFiles(const std::string& 
     if (!absl::EndsWith(name, ".sst")) continue;
     const auto found = tables.find(name);
     if (found == tables.end()) return absl::AbortedError("a compaction came between");
-    CapturedFile file{name.substr(1), directory + name, found->second->size, 0};
-    MOORING_ASSIGN_OR_RETURN(file.crc32c, ChecksumOf(*found->second));
+    MOORING_ASSIGN_OR_RETURN(const LiveFile live, LiveFileOf(*found->second));
+    CapturedFile file{live.path, directory + name, live.size, live.crc32c};
     if (::link((directory_ + name).c_str(), file.local.c_str()) != 0 && errno != EEXIST) {
       return ErrnoError("link", directory_ + name, errno);
     }

@@ -30,4 +30,26 @@ rocksdb::Status OpenDatabase(const rocksdb::DBOptions& options, const std::strin
   return status;
 }
 
+// The same for reading alone.
+template <typename Database>
+auto OpenForReading(const rocksdb::DBOptions& options, const std::string& directory,
+                    const std::vector<rocksdb::ColumnFamilyDescriptor>& tables,
+                    std::vector<rocksdb::ColumnFamilyHandle*>* handles,
+                    std::unique_ptr<Database>* database, int /*preferred*/)
+    -> decltype(Database::OpenForReadOnly(options, directory, tables, handles, database)) {
+  return Database::OpenForReadOnly(options, directory, tables, handles, database);
+}
+
+template <typename Database>
+rocksdb::Status OpenForReading(const rocksdb::DBOptions& options, const std::string& directory,
+                               const std::vector<rocksdb::ColumnFamilyDescriptor>& tables,
+                               std::vector<rocksdb::ColumnFamilyHandle*>* handles,
+                               std::unique_ptr<Database>* database, long /*otherwise*/) {
+  Database* opened = nullptr;
+  const rocksdb::Status status =
+      Database::OpenForReadOnly(options, directory, tables, handles, &opened);
+  database->reset(opened);
+  return status;
+}
+
 }  // namespace mooring::engine::compat

@@ -14,6 +14,7 @@
 #include "src/engine/error_listener.h"
 #include "src/engine/manifest_witness.h"
 #include "src/engine/rocksdb_compat.h"
+#include "src/engine/rocksdb_file_keeper.h"
 #include "src/engine/rocksdb_options.h"
 #include "src/engine/rocksdb_status.h"
 #include "src/engine/space_gate_file_system.h"
@@ -227,6 +228,7 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
   engine->file_system_->SetObserver(engine->log_source_.get());
   MOORING_RETURN_IF_ERROR(engine->OpenDatabase());
   engine->BeginLogSource();
+  engine->file_keeper_ = NewFileKeeper(log.base, options.directory, engine->db_.get());
   engine->file_system_->DatabaseOpened();
   return std::unique_ptr<Engine>(std::move(engine));
 }

@@ -49,6 +49,7 @@ class RocksDbEngine : public Engine {
   std::unique_ptr<EngineSnapshot> TakeSnapshot() const override;
   uint64_t LastSequence() const override;
   LogSource* log_source() override { return log_source_.get(); }
+  FileKeeper* file_keeper() override { return file_keeper_.get(); }
   absl::Status Close() override;
 
  private:
@@ -68,6 +69,7 @@ class RocksDbEngine : public Engine {
   const std::shared_ptr<HandleRegistry> handles_;
   std::unique_ptr<RocksDbLogSource> log_source_;
   std::unique_ptr<rocksdb::DB> db_;
+  std::unique_ptr<FileKeeper> file_keeper_;
 
   mutable absl::Mutex tables_mutex_;
   std::map<std::string, std::shared_ptr<RocksDbTable>> tables_ ABSL_GUARDED_BY(tables_mutex_);
