@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -28,9 +29,20 @@ struct Health {
     absl::Duration age;
   };
 
+  // How the files that hold the tables are: see Options::scrub_bytes_per_second. Since the opening.
+  struct Scrub {
+    int64_t files_checked = 0;
+    int64_t bytes_checked = 0;
+    int64_t passes = 0;          // Over all files.
+    int64_t files_repaired = 0;  // From the archive.
+    int64_t files_damaged = 0;   // At the moment: not repaired. Reads of them answer DATA_LOSS.
+    absl::Status damage;         // Of one of them: which, where, and what to do. OK: there is none.
+  };
+
   State state = State::kStarting;
   absl::Status reason;         // OK unless the state needs a reason.
   std::optional<Stall> stall;  // The oldest one, while there is one.
+  Scrub scrub;
 
   // "serving", "read-only: DATA_LOSS: ..." and so on, for people.
   std::string ToString() const;
@@ -45,6 +57,7 @@ class HealthMonitor {
   // Called by the store only.
   void Set(Health::State state, absl::Status reason = absl::OkStatus());
   void SetStallProbe(std::function<std::optional<Health::Stall>()> probe);
+  void SetScrub(Health::Scrub scrub);
 
  private:
   mutable std::mutex mutex_;

@@ -77,6 +77,16 @@ struct Options {
   // replay after a crash. From wal_file_bytes up.
   int64_t max_wal_bytes = int64_t{256} << 20;
 
+  // The files that hold the tables are read and proved in the background, so many bytes a second,
+  // past the page cache: what rots is found before it is read, and repaired from the archive, or
+  // health() says what to do. 0: only where a read meets damage. Up to 1 GiB. More finds rot sooner
+  // and takes from the volume's speed; the default reads 1 TiB in six days.
+  int64_t scrub_bytes_per_second = int64_t{2} << 20;
+
+  // From the begin of one pass over all files to that of the next. The first begins at the opening,
+  // at a random file. From 1 s to 365 days.
+  absl::Duration scrub_period = absl::Hours(7 * 24);
+
   // Called during Open() from the opening thread and from one helper thread, never two at a time.
   // Must not call into the store.
   std::function<void(const Progress&)> progress;

@@ -113,11 +113,20 @@ ArchivedFile Checkpointer::Named(const std::string& path, uint64_t size, uint32_
           size, crc32c};
 }
 
+std::optional<ArchivedFile> Checkpointer::Find(const std::string& path, uint64_t size,
+                                               uint32_t crc32c) const {
+  ArchivedFile file{"", path, size, crc32c};
+  const absl::MutexLock lock(&names_mutex_);
+  const auto known = names_.find(IdentityOf(file));
+  if (known == names_.end()) return std::nullopt;
+  file.name = known->second;
+  return file;
+}
+
 bool Checkpointer::IsKnown(ArchivedFile* file) const {
-  const auto known = names_.find(IdentityOf(*file));
-  if (known == names_.end()) return false;
-  file->name = known->second;
-  return true;
+  const std::optional<ArchivedFile> known = Find(file->path, file->size, file->crc32c);
+  if (known) *file = *known;
+  return known.has_value();
 }
 
 absl::Status Checkpointer::UploadAll(const std::vector<Upload>& uploads) {
@@ -133,6 +142,7 @@ absl::Status Checkpointer::UploadAll(const std::vector<Upload>& uploads) {
       absl::MutexLock lock(&mutex);
       if (status.ok()) {
         // What is there stays known even where the checkpoint fails.
+        const absl::MutexLock names_lock(&names_mutex_);
         names_[IdentityOf(uploads[index].file)] = uploads[index].file.name;
         continue;
       }
@@ -150,7 +160,9 @@ absl::Status Checkpointer::UploadAll(const std::vector<Upload>& uploads) {
 }
 
 absl::Status Checkpointer::UploadOne(const Upload& upload, const std::atomic<bool>& given_up) {
-  MOORING_RETURN_IF_ERROR(VerifyFile(upload.file, upload.local));
+  const absl::Status verified = VerifyFile(upload.file, upload.local);
+  if (absl::IsDataLoss(verified) && options_.damaged) options_.damaged(verified);
+  MOORING_RETURN_IF_ERROR(verified);
   objectstore::RequestOptions request;
   request.timeout =
       absl::Seconds(60 + static_cast<int64_t>(upload.file.size) / kSlowestBytesPerSecond);

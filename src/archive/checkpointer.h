@@ -3,13 +3,16 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "src/archive/entry.h"
 #include "src/engine/log_source.h"
@@ -37,13 +40,15 @@ struct CheckpointerOptions {
   uint64_t largest_inline_manifest = uint64_t{4} << 20;  // A larger one becomes a file.
   // Told of each upload that failed and will be repeated, from any thread; may be empty.
   std::function<void(const absl::Status&)> retrying;
+  // Told of a local file that is not what the engine made, from any thread; may be empty.
+  std::function<void(const absl::Status&)> damaged;
 };
 
 // Captures states of the engine and uploads their files: those that a kept checkpoint names, or
 // that it uploaded before, not again. A file is the same where path, size and checksum are: another
 // lineage may use its number for something else.
 //
-// Stop() may come from any thread; all else is one caller's.
+// Stop() and Find() may come from any thread; all else is one caller's.
 class Checkpointer {
  public:
   // `known` are the files that kept checkpoints name. `store` and `source` outlive it.
@@ -56,6 +61,10 @@ class Checkpointer {
   // CANCELLED    Stop() was called.
   // other codes  as LogSource::Capture().
   absl::StatusOr<CheckpointDraft> Make();
+
+  // The file of the archive that has this path, size and checksum; nothing where there is none.
+  std::optional<ArchivedFile> Find(const std::string& path, uint64_t size, uint32_t crc32c) const
+      ABSL_LOCKS_EXCLUDED(names_mutex_);
 
   // Ends Make() once the calls of the object store that are under way have returned.
   void Stop() { stopped_ = true; }
@@ -78,8 +87,9 @@ class Checkpointer {
   engine::LogSource* const source_;
   const CheckpointerOptions options_;
   std::atomic<bool> stopped_{false};
+  mutable absl::Mutex names_mutex_;
   // By path, size and checksum.
-  absl::flat_hash_map<std::string, std::string> names_;
+  absl::flat_hash_map<std::string, std::string> names_ ABSL_GUARDED_BY(names_mutex_);
 };
 
 }  // namespace mooring::archive

@@ -14,11 +14,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
 #include "mooring/status_macros.h"
-#include "src/base/crc32c.h"
+#include "src/archive/file_fetch.h"
 #include "src/base/posix_file.h"
 #include "src/base/status.h"
 #include "src/volume/space_reserve.h"
@@ -27,9 +25,6 @@ namespace mooring::archive {
 namespace {
 
 constexpr char kMark[] = "SET-ASIDE";
-constexpr size_t kReadBytes = size_t{1} << 20;
-constexpr int kAttempts = 5;
-constexpr absl::Duration kPause = absl::Milliseconds(200);
 // Beside what is fetched: for the engine to open.
 constexpr int64_t kMarginBytes = int64_t{8} << 20;
 
@@ -41,24 +36,6 @@ absl::Status RemoveTree(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
   return error ? ErrnoError("remove", path, error.value()) : absl::OkStatus();
-}
-
-// Whether the file at `path` has the size and checksum of `file`; false where there is none.
-absl::StatusOr<bool> Matches(const std::string& path, const ArchivedFile& file) {
-  absl::StatusOr<PosixFile> opened = PosixFile::Open(path, O_RDONLY);
-  if (absl::IsNotFound(opened.status())) return false;
-  MOORING_RETURN_IF_ERROR(opened.status());
-  MOORING_ASSIGN_OR_RETURN(const uint64_t size, opened->Size());
-  if (size != file.size) return false;
-  std::string buffer(std::min<uint64_t>(kReadBytes, size), '\0');
-  uint32_t crc = 0;
-  for (uint64_t at = 0; at < size;) {
-    const size_t bytes = std::min<uint64_t>(buffer.size(), size - at);
-    MOORING_RETURN_IF_ERROR(opened->ReadAt(at, bytes, buffer.data()));
-    crc = ExtendCrc32c(crc, std::string_view(buffer).substr(0, bytes));
-    at += bytes;
-  }
-  return crc == file.crc32c;
 }
 
 absl::Status SyncFile(const std::string& path) {
@@ -186,7 +163,7 @@ absl::StatusOr<bool> Restorer::TakeLocal(const ArchivedFile& file, bool may_link
     if (known != verified_.end() && known->second == file) return true;
   }
   const std::string path = In(restore_, file.path);
-  MOORING_ASSIGN_OR_RETURN(const bool there, Matches(path, file));
+  MOORING_ASSIGN_OR_RETURN(const bool there, FileMatches(path, file));
   if (there) {
     IsVerified(file);
     return true;
@@ -196,7 +173,7 @@ absl::StatusOr<bool> Restorer::TakeLocal(const ArchivedFile& file, bool may_link
   for (const std::string& directory : {data_, aside_}) {
     const std::string local = In(directory, file.path);
     // What cannot be read is fetched: the volume may be damaged.
-    const absl::StatusOr<bool> matches = Matches(local, file);
+    const absl::StatusOr<bool> matches = FileMatches(local, file);
     if (!matches.ok() || !*matches) continue;
     MOORING_RETURN_IF_ERROR(SyncFile(local));
     if (::link(local.c_str(), path.c_str()) != 0) return ErrnoError("link", path, errno);
@@ -224,28 +201,7 @@ absl::Status Restorer::CheckSpace(int64_t bytes) const {
 absl::Status Restorer::FetchFile(const ArchivedFile& file) {
   const std::string path = In(restore_, file.path);
   const std::string temporary = path + ".fetch";
-  const std::string key = FileKey(file.name);
-  // A slow link is no error: a MiB per second is always enough.
-  const objectstore::RequestOptions request{absl::Seconds(60 + (file.size >> 20))};
-  absl::StatusOr<int64_t> fetched = store_->GetToFile(key, temporary, request);
-  for (int i = 1; i < kAttempts && absl::IsUnavailable(fetched.status()); ++i) {
-    absl::SleepFor(i * kPause);
-    fetched = store_->GetToFile(key, temporary, request);
-  }
-  if (absl::IsNotFound(fetched.status())) {
-    return absl::DataLossError(absl::StrCat("archive object ", key, " (", file.path,
-                                            " on the volume) is missing. Bring it back from a copy "
-                                            "of the archive."));
-  }
-  MOORING_RETURN_IF_ERROR(fetched.status());
-  MOORING_ASSIGN_OR_RETURN(const bool good, Matches(temporary, file));
-  if (!good) {
-    return absl::DataLossError(absl::StrFormat(
-        "archive object %s (%s on the volume) is damaged: %d bytes that are not the %d bytes with "
-        "CRC-32C %08x. Bring it back from a copy of the archive.",
-        key, file.path, *fetched, file.size, file.crc32c));
-  }
-  MOORING_RETURN_IF_ERROR(SyncFile(temporary));
+  MOORING_RETURN_IF_ERROR(archive::FetchFile(*store_, file, temporary));
   MOORING_RETURN_IF_ERROR(RenameFile(temporary, path));
   IsVerified(file);
   return absl::OkStatus();

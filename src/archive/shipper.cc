@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "src/archive/file_fetch.h"
 #include "src/archive/shipper_impl.h"
 #include "src/base/steady_wait.h"
 
@@ -19,13 +20,15 @@ Shipper::Impl::Impl(std::shared_ptr<objectstore::ObjectStore> store_in,
       source(source_in),
       history(std::move(history_in)),
       options(std::move(options_in)),
-      checkpointer(store.get(), source, known_files,
-                   {options.staging_directory, options.exclusively,
-                    history.entries().back().incarnation, history.entries().back().epoch,
-                    options.parallel_uploads, uint64_t{4} << 20, [this](const absl::Status& error) {
-                      absl::MutexLock lock(&mutex);
-                      checkpoint_error = error;
-                    }}) {
+      checkpointer(
+          store.get(), source, known_files,
+          {options.staging_directory, options.exclusively, history.entries().back().incarnation,
+           history.entries().back().epoch, options.parallel_uploads, uint64_t{4} << 20,
+           [this](const absl::Status& error) {
+             absl::MutexLock lock(&mutex);
+             checkpoint_error = error;
+           },
+           options.damaged}) {
   figures.state = ArchiveStatus::State::kFirstCheckpoint;
   figures.head = protocol->head();
   if (protocol->restorable() != nullptr) archived = *protocol->restorable();
@@ -192,6 +195,13 @@ absl::Status Shipper::Admit(const Deadline& deadline) {
   return absl::UnavailableError(absl::StrCat(
       "the archive is ", absl::FormatDuration(impl.Lag()), " behind, and max_lag is ",
       absl::FormatDuration(max_lag), ". Writes go on once it has caught up", impl.Because()));
+}
+
+absl::Status Shipper::FetchFile(const std::string& path, uint64_t size, uint32_t crc32c,
+                                const std::string& to) {
+  const auto file = impl_->checkpointer.Find(path, size, crc32c);
+  if (file) return archive::FetchFile(*impl_->store, *file, to);
+  return absl::NotFoundError(absl::StrCat("the archive has no copy of ", path, " yet"));
 }
 
 ArchiveStatus Shipper::status() const {

@@ -36,6 +36,9 @@ struct ShipperOptions {
   std::function<void()> sync_unsynced;
   // Called once, from the shipper's thread, with what every later write is to answer.
   std::function<void(const absl::Status&)> fenced;
+  // Told of a local file that is damaged, so that no checkpoint can be made, from any thread. May
+  // be empty.
+  std::function<void(const absl::Status&)> damaged;
   std::function<void(LogSeverity, std::string_view)> log;  // May be empty.
 };
 
@@ -83,6 +86,13 @@ class Shipper {
   // to `deadline`. Cheap where both are infinite. A look counts from when it was sent, so that a
   // process that was stopped for long is refused at its first call.
   [[nodiscard]] absl::Status Admit(const Deadline& deadline);
+
+  // Puts the archive's copy of a file of the engine, proved and synced, at `to`.
+  //
+  // NOT_FOUND  the archive has no file with this path, size and checksum.
+  // DATA_LOSS  its copy is missing or damaged.
+  [[nodiscard]] absl::Status FetchFile(const std::string& path, uint64_t size, uint32_t crc32c,
+                                       const std::string& to);
 
   ArchiveStatus status() const;
 

@@ -29,7 +29,8 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using Reader = wal::WindowReader;
 
-constexpr uint64_t kPieceBytes = uint64_t{256} << 10;
+// So small that no sync waits long for it.
+constexpr uint64_t kPieceBytes = uint64_t{128} << 10;
 constexpr uint64_t kBlockBytes = 4096;
 
 // The file system of an engine that must not be changed: without its logs, so that nothing is
@@ -162,7 +163,7 @@ RocksDbFileKeeper::RocksDbFileKeeper(std::shared_ptr<rocksdb::FileSystem> files,
 
 absl::Status RocksDbFileKeeper::Check(const LiveFile& file, const Pace& pace) {
   const std::string path = PathOf(file);
-  const auto reader = Reader::Open(files_.get(), path, Reader::Source::kDevice);
+  const auto reader = Reader::Open(files_.get(), path, Reader::Source::kDevice, kPieceBytes);
   if (absl::IsNotFound(reader.status())) {
     return absl::DataLossError(absl::StrCat(path, " is missing"));
   }

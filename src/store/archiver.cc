@@ -57,6 +57,7 @@ void Archiver::Start(std::shared_ptr<archive::Remote> remote, archive::Takeover 
   options.exclusively = callbacks_.exclusively;
   options.sync_unsynced = callbacks_.sync_unsynced;
   options.fenced = callbacks_.fenced;
+  options.damaged = callbacks_.damaged;
   options.log = log_;
   source_ = source;
   // The shipper's share of the remote is its object store.
@@ -128,6 +129,12 @@ absl::Status Archiver::Admit(const Deadline& deadline) {
   if (age <= options_.max_unfenced && age <= options_.max_lag) return absl::OkStatus();
   absl::MutexLock lock(&mutex_);
   return NotClaimed(last_error_);
+}
+
+absl::Status Archiver::FetchFile(const engine::LiveFile& file, const std::string& to) {
+  archive::Shipper* const shipper = this->shipper();
+  if (shipper == nullptr) return absl::UnavailableError("the archive is not claimed yet");
+  return shipper->FetchFile(file.path, file.size, file.crc32c, to);
 }
 
 ArchiveStatus Archiver::status() const {

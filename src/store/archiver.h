@@ -20,6 +20,7 @@
 #include "src/archive/shipper.h"
 #include "src/archive/takeover.h"
 #include "src/base/steady_clock.h"
+#include "src/engine/file_keeper.h"
 #include "src/engine/log_source.h"
 #include "src/store/opening.h"
 
@@ -38,6 +39,8 @@ class Archiver {
     // Another owner took over, or the archive turned out to be another lineage's: no write counts
     // any more. Called once.
     std::function<void(const absl::Status&)> fenced;
+    // A local file is damaged, so that no checkpoint can be made. From any thread.
+    std::function<void(const absl::Status&)> damaged;
   };
 
   Archiver(const ArchiveOptions& options, std::string staging_directory,
@@ -59,6 +62,7 @@ class Archiver {
   // See archive::Shipper. `last_sequence` is the newest commit's.
   [[nodiscard]] absl::Status WaitArchived(Version version, const Deadline& deadline);
   [[nodiscard]] absl::Status Admit(const Deadline& deadline);
+  [[nodiscard]] absl::Status FetchFile(const engine::LiveFile& file, const std::string& to);
   ArchiveStatus status() const;
   [[nodiscard]] absl::Status Close(const Deadline& deadline);
 

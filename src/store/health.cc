@@ -55,6 +55,7 @@ std::string Health::ToString() const {
     absl::StrAppend(&text, "; waiting ", absl::FormatDuration(stall->age), " for ",
                     stall->operation);
   }
+  if (!scrub.damage.ok()) absl::StrAppend(&text, "; damaged: ", scrub.damage.message());
   return text;
 }
 
@@ -69,6 +70,11 @@ void HealthMonitor::Set(Health::State state, absl::Status reason) {
   std::lock_guard<std::mutex> lock(mutex_);
   health_.state = state;
   health_.reason = std::move(reason);
+}
+
+void HealthMonitor::SetScrub(Health::Scrub scrub) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  health_.scrub = std::move(scrub);
 }
 
 void HealthMonitor::SetStallProbe(std::function<std::optional<Health::Stall>()> probe) {

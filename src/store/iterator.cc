@@ -28,7 +28,9 @@ class IteratorState {
     if (--left_ > 0) cursor_->Next();
   }
   const engine::Cursor& cursor() const { return *cursor_; }
-  absl::Status status() const { return cursor_ == nullptr ? status_ : cursor_->status(); }
+  absl::Status status() const {
+    return cursor_ == nullptr ? status_ : core_->Judged(cursor_->status());
+  }
 
  private:
   // Destroyed from the last to the first: the token is left when nothing is read any more.

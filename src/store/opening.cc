@@ -11,6 +11,7 @@
 #include "src/archive/beyond.h"
 #include "src/base/status.h"
 #include "src/engine/restored_directory.h"
+#include "src/store/file_healer.h"
 
 namespace mooring::internal {
 
@@ -57,7 +58,7 @@ Opening::Opening(Environment environment)
       volume_(*environment_.volume) {}
 
 absl::StatusOr<Opening::Result> Opening::Run(archive::Remote* remote) {
-  MOORING_RETURN_IF_ERROR(Look());
+  MOORING_RETURN_IF_ERROR(Look(remote));
   if (remote != nullptr) {
     MOORING_RETURN_IF_ERROR(TakeOver(*remote));
   } else {
@@ -69,7 +70,7 @@ absl::StatusOr<Opening::Result> Opening::Run(archive::Remote* remote) {
 }
 
 // What the volume holds, after its own logs were replayed (A10).
-absl::Status Opening::Look() {
+absl::Status Opening::Look(archive::Remote* remote) {
   MOORING_ASSIGN_OR_RETURN(record_,
                            archive::ReadVolumeRecord(RecordPath(volume_), volume_.store_id()));
   view_.store_id = volume_.store_id();
@@ -84,7 +85,7 @@ absl::Status Opening::Look() {
   const absl::Status opened =
       volume_.data_missing()
           ? absl::DataLossError(absl::StrCat(volume_.data_directory(), " is missing or empty"))
-          : OpenEngine(/*create=*/false);
+          : OpenOrHealFiles(remote);
   if (absl::IsDataLoss(opened)) {
     damage_ = opened;
     view_.kind = VolumeView::Kind::kDamaged;
@@ -99,6 +100,21 @@ absl::Status Opening::Look() {
   }
   view_.state.history = view_.state.history.Until(view_.state.last_sequence);
   return absl::OkStatus();
+}
+
+// Where files of the engine alone are damaged, they are fetched, and the volume is as good as ever.
+absl::Status Opening::OpenOrHealFiles(archive::Remote* remote) {
+  const absl::Status opened = OpenEngine(/*create=*/false);
+  if (!absl::IsDataLoss(opened) || remote == nullptr || !remote->identity()) return opened;
+  const absl::StatusOr<std::unique_ptr<engine::FileKeeper>> keeper =
+      environment_.open_file_keeper();
+  if (!keeper.ok()) return opened;  // It is more than files.
+  const absl::StatusOr<int> healed =
+      HealFromArchive(**keeper, *remote, volume_.path() + "/healing", options_.log);
+  if (!healed.ok()) {
+    Log(LogSeverity::kWarning, absl::StrCat("files are not repaired: ", healed.status().message()));
+  }
+  return healed.value_or(0) > 0 ? OpenEngine(/*create=*/false) : opened;
 }
 
 absl::Status Opening::CheckWithoutArchive() const {

@@ -30,6 +30,8 @@ class Opening {
     volume::Volume* volume = nullptr;
     std::string incarnation;  // Of this open.
     std::function<absl::StatusOr<std::unique_ptr<engine::Engine>>(bool create)> open_engine;
+    // Of an engine that could not be opened.
+    std::function<absl::StatusOr<std::unique_ptr<engine::FileKeeper>>()> open_file_keeper;
     std::function<void(Progress::Phase, int64_t done, int64_t total)> report;
   };
 
@@ -46,7 +48,8 @@ class Opening {
   absl::StatusOr<Result> Run(archive::Remote* remote);
 
  private:
-  absl::Status Look();
+  absl::Status Look(archive::Remote* remote);
+  absl::Status OpenOrHealFiles(archive::Remote* remote);
   absl::Status CheckWithoutArchive() const;
   absl::Status TakeOver(archive::Remote& remote);
   absl::Status Act(archive::Remote& remote);

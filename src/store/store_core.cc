@@ -1,6 +1,8 @@
 #include "src/store/store_core.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -134,6 +136,40 @@ absl::Status StoreCore::AcquireVolume() {
   return absl::OkStatus();
 }
 
+void StoreCore::StartScrubber() {
+  FileHealer::Fetch fetch;
+  if (archiver_ != nullptr) {
+    fetch = [this](const engine::LiveFile& file, const std::string& to) {
+      return archiver_->FetchFile(file, to);
+    };
+  }
+  engine::FileKeeper* const keeper = engine_->file_keeper();
+  Scrubber::Settings settings;
+  settings.bytes_per_second = options_.scrub_bytes_per_second;
+  settings.period = options_.scrub_period;
+  settings.repairs = archiver_ != nullptr;
+  settings.report = [monitor = monitor_](const Health::Scrub& figures) {
+    monitor->SetScrub(figures);
+  };
+  const std::string scratch = volume_->path() + "/healing";
+  std::error_code ignored;
+  std::filesystem::remove_all(scratch, ignored);  // What a process that was killed had fetched.
+  scrubber_ = std::make_unique<Scrubber>(
+      keeper, FileHealer(keeper, scratch, std::move(fetch), options_.log), settings, options_.log);
+  absl::MutexLock lock(&close_mutex_);
+  scrubber_in_use_ = scrubber_.get();
+}
+
+absl::Status StoreCore::OnDamagedRead(const absl::Status& status) const {
+  return absl::Status(status.code(), absl::StrCat(status.message(), "; ",
+                                                  scrubber_->Suspect(ToStd(status.message()))));
+}
+
+void StoreCore::OnDamage(const absl::Status& damage) {
+  absl::MutexLock lock(&close_mutex_);
+  if (scrubber_in_use_ != nullptr) scrubber_in_use_->Suspect(ToStd(damage.message()));
+}
+
 // From here on the store serves, and failures are told to the queue.
 void StoreCore::StartMonitor() {
   space_gate_->BeginServing();
@@ -144,7 +180,7 @@ void StoreCore::StartMonitor() {
     stoppable_queue_ = queue_.get();
     early = early_failure_;
   }
-  if (!early.ok()) queue_->Fail(early);
+  if (!early.ok()) OnFailureOfVolume(early);
   VolumeMonitor::Callbacks callbacks;
   callbacks.space_changed = [this](const absl::Status& refusal) { OnSpaceChanged(refusal); };
   callbacks.read_only = [this](const absl::Status& reason) { OnFailureOfVolume(reason); };
@@ -158,6 +194,9 @@ Opening::Environment StoreCore::MakeEnvironment() {
   environment.volume = volume_.get();
   environment.incarnation = incarnation_;
   environment.open_engine = [this](bool create) { return OpenEngine(create); };
+  environment.open_file_keeper = [this] {
+    return engine::OpenFileKeeper(MakeEngineOptions(/*create=*/false));
+  };
   environment.report = [this](Progress::Phase phase, int64_t done, int64_t total) {
     Report(phase, done, total);
   };
@@ -173,13 +212,14 @@ absl::Status StoreCore::OpenState() {
   queue_ = std::make_unique<CommitQueue>(
       engine_.get(), epoch_, [this](const absl::Status& reason) { OnFailure(reason); },
       restored ? opened.takeover->plan->last_time_us : 0);
+  StartScrubber();
   StartMonitor();
   if (archiver_ != nullptr) StartArchiver(std::move(opened));
   Report(Progress::Phase::kServing);
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<engine::Engine>> StoreCore::OpenEngine(bool create) {
+engine::EngineOptions StoreCore::MakeEngineOptions(bool create) {
   engine::EngineOptions engine;
   engine.directory = volume_->data_directory();
   engine.store_id = id_;
@@ -195,7 +235,11 @@ absl::StatusOr<std::unique_ptr<engine::Engine>> StoreCore::OpenEngine(bool creat
   engine.space_gate = space_gate_;
   engine.keep_logs = archiver_ != nullptr;
   if (archiver_ != nullptr) engine.durable = [this] { archiver_->OnDurable(); };
-  auto opened = engine::Open(engine);
+  return engine;
+}
+
+absl::StatusOr<std::unique_ptr<engine::Engine>> StoreCore::OpenEngine(bool create) {
+  auto opened = engine::Open(MakeEngineOptions(create));
   if (opened.ok() || !space_gate_->refused()) return opened;
   return absl::ResourceExhaustedError(absl::StrCat(
       "the volume at ", options_.volume,
@@ -217,6 +261,7 @@ void StoreCore::MakeArchiver() {
     if (engine_->LastSequence() > engine_->log_source()->DurableSequence()) sync().IgnoreError();
   };
   callbacks.fenced = [this](const absl::Status& reason) { OnFenced(reason); };
+  callbacks.damaged = [this](const absl::Status& damage) { OnDamage(damage); };
   archiver_ = std::make_unique<Archiver>(options_.archive, volume_->path() + "/staging",
                                          options_.log, std::move(callbacks));
 }
@@ -245,6 +290,9 @@ void StoreCore::OnFailureOfVolume(const absl::Status& reason) {
     if (closing_) return;
     queue = stoppable_queue_;
     if (queue == nullptr) early_failure_ = reason;
+    if (queue != nullptr && absl::IsDataLoss(reason)) {
+      scrubber_in_use_->Suspect(ToStd(reason.message()));
+    }
   }
   // The queue goes only after the engine and the monitor, so it is still there.
   if (queue != nullptr) queue->Fail(reason);
@@ -410,6 +458,7 @@ CloseReport StoreCore::Close(absl::Duration timeout, bool wait_for_readers) {
 }
 
 void StoreCore::RunClose(Deadline for_archive) {
+  scrubber_->Stop();
   queue_->Stop();
   writes_ended_ = true;
   const absl::Status synced = engine_->Sync();
@@ -420,12 +469,14 @@ void StoreCore::RunClose(Deadline for_archive) {
   }
   if (archiver_ != nullptr) CloseArchive(for_archive);
   WaitForReaders();
+  scrubber_->Join();  // Not before the archive's close, which ends a transfer that is under way.
   volume_monitor_.reset();
   std::unique_ptr<engine::Engine> engine;
   {
     absl::MutexLock lock(&close_mutex_);  // version() may be looking.
     last_sequence_ = engine_->LastSequence();
     engine = std::move(engine_);
+    scrubber_in_use_ = nullptr;
   }
   const absl::Status closed = engine->Close();
   queue_.reset();  // Failures of the engine are told to it.

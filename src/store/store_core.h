@@ -22,6 +22,7 @@
 #include "src/store/commit_queue.h"
 #include "src/store/opening.h"
 #include "src/store/reader_gate.h"
+#include "src/store/scrubber.h"
 #include "src/store/volume_monitor.h"
 #include "src/volume/volume.h"
 
@@ -50,6 +51,10 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   const std::string& id() const { return id_; }
   uint64_t epoch() const { return epoch_; }
   Health health() const { return monitor_->Get(); }
+  // What a read answers: where it met damage, the files are looked at.
+  absl::Status Judged(absl::Status status) const {
+    return absl::IsDataLoss(status) ? OnDamagedRead(status) : status;
+  }
   // To be entered for as long as the engine is read.
   ReaderGate* gate() { return &gate_; }
   const engine::Engine& engine() const { return *engine_; }
@@ -64,10 +69,14 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   absl::Status AcquireVolume();
   Opening::Environment MakeEnvironment();
   absl::Status OpenState();
+  engine::EngineOptions MakeEngineOptions(bool create);
   absl::StatusOr<std::unique_ptr<engine::Engine>> OpenEngine(bool create);
   void MakeArchiver();
   void StartArchiver(Opening::Result opened);
   void StartMonitor();
+  void StartScrubber();
+  absl::Status OnDamagedRead(const absl::Status& status) const;
+  void OnDamage(const absl::Status& damage);
   void Report(Progress::Phase phase, int64_t done = 0, int64_t total = 0);
   void OnFailure(const absl::Status& reason);
   void OnFailureOfVolume(const absl::Status& reason);
@@ -93,6 +102,7 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   mutable absl::Mutex close_mutex_;
   uint64_t last_sequence_ ABSL_GUARDED_BY(close_mutex_) = 0;  // Once the engine is gone.
   CommitQueue* stoppable_queue_ ABSL_GUARDED_BY(close_mutex_) = nullptr;  // Once serving.
+  Scrubber* scrubber_in_use_ ABSL_GUARDED_BY(close_mutex_) = nullptr;     // The same.
   absl::Status early_failure_ ABSL_GUARDED_BY(close_mutex_);              // Before that.
   bool closing_ ABSL_GUARDED_BY(close_mutex_) = false;
   // All is done but what readers hold up.
@@ -106,6 +116,7 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<CommitQueue> queue_;
   std::unique_ptr<VolumeMonitor> volume_monitor_;
+  std::unique_ptr<Scrubber> scrubber_;
 };
 
 }  // namespace mooring::internal

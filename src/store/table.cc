@@ -69,7 +69,7 @@ absl::Status Table::Get(std::string_view key, Value* value, const Snapshot& snap
   MOORING_RETURN_IF_ERROR(state_->CheckReadable(token));
   MOORING_ASSIGN_OR_RETURN(const engine::EngineSnapshot* const moment,
                            internal::EngineSnapshotOf(snapshot, state_->core()));
-  return state_->core().engine().Get(state_->table(), key, moment, value);
+  return state_->core().Judged(state_->core().engine().Get(state_->table(), key, moment, value));
 }
 
 absl::StatusOr<Value> Table::Get(std::string_view key, const Snapshot& snapshot) const {
@@ -90,7 +90,11 @@ std::vector<absl::StatusOr<Value>> Table::MultiGet(const std::vector<std::string
   if (absl::Status status = state_->CheckReadable(token); !status.ok()) return fail(status);
   const auto moment = internal::EngineSnapshotOf(snapshot, state_->core());
   if (!moment.ok()) return fail(moment.status());
-  return state_->core().engine().MultiGet(state_->table(), keys, *moment);
+  auto values = state_->core().engine().MultiGet(state_->table(), keys, *moment);
+  for (absl::StatusOr<Value>& value : values) {
+    if (absl::IsDataLoss(value.status())) value = state_->core().Judged(value.status());
+  }
+  return values;
 }
 
 }  // namespace mooring

@@ -34,11 +34,11 @@ absl::Status CheckOperation(const engine::Operation& operation, size_t number) {
 }
 
 absl::Status CheckTime(std::string_view name, absl::Duration value, absl::Duration least,
-                       absl::Duration most) {
+                       absl::Duration most, std::string_view prefix = "archive.") {
   if (value >= least && value <= most) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      "option archive.", ToAbsl(name), " is ", absl::FormatDuration(value), "; it must be from ",
-      absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
+      "option ", ToAbsl(prefix), ToAbsl(name), " is ", absl::FormatDuration(value),
+      "; it must be from ", absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
 }
 
 absl::Status ValidateArchive(const ArchiveOptions& archive) {
@@ -70,6 +70,10 @@ absl::Status ValidateOptions(const Options& options) {
   MOORING_RETURN_IF_ERROR(CheckRange("wal_file_bytes", options.wal_file_bytes, kMiB, 1024 * kMiB));
   MOORING_RETURN_IF_ERROR(
       CheckRange("max_wal_bytes", options.max_wal_bytes, options.wal_file_bytes, int64_t{1} << 40));
+  MOORING_RETURN_IF_ERROR(
+      CheckRange("scrub_bytes_per_second", options.scrub_bytes_per_second, 0, 1024 * kMiB));
+  MOORING_RETURN_IF_ERROR(
+      CheckTime("scrub_period", options.scrub_period, absl::Seconds(1), absl::Hours(365 * 24), ""));
   return ValidateArchive(options.archive);
 }
 

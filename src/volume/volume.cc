@@ -67,20 +67,10 @@ absl::Status HoldsNoStore(const std::string& path, std::string_view found) {
 
 // V2: what a directory without an identity may hold for a store to be made in it.
 absl::Status CheckForeign(const std::string& path, const std::vector<std::string>& names) {
-  constexpr std::array<std::string_view, 14> kOwn = {kLock,
-                                                     kEpoch,
-                                                     kData,
-                                                     "MOORING.tmp",
-                                                     "EPOCH.tmp",
-                                                     "BALLAST",
-                                                     "HISTORY",
-                                                     "HISTORY.tmp",
-                                                     "data.restore",
-                                                     "data.aside",
-                                                     "staging",
-                                                     "lost+found",
-                                                     kImportDirectory,
-                                                     kExportDirectory};
+  constexpr std::array<std::string_view, 15> kOwn = {
+      kLock,     kEpoch,    kData,         "MOORING.tmp",    "EPOCH.tmp",
+      "BALLAST", "HISTORY", "HISTORY.tmp", "data.restore",   "data.aside",
+      "staging", "healing", "lost+found",  kImportDirectory, kExportDirectory};
   for (const std::string& name : names) {
     if (std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end()) continue;
     return absl::FailedPreconditionError(

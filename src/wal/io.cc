@@ -120,11 +120,13 @@ WindowReader::~WindowReader() { std::free(window_); }
 
 absl::StatusOr<std::unique_ptr<WindowReader>> WindowReader::Open(rocksdb::FileSystem* fs,
                                                                  const std::string& path,
-                                                                 Source source) {
+                                                                 Source source,
+                                                                 uint64_t read_bytes) {
   uint64_t file_bytes = 0;
   MOORING_RETURN_IF_ERROR(
       ToStatus(fs->GetFileSize(path, IOOptions(), &file_bytes, nullptr), "size of", path));
   std::unique_ptr<WindowReader> reader(new WindowReader(fs, path, file_bytes));
+  reader->read_bytes_ = read_bytes;
   if (source == Source::kDevice) {
     FileOptions options;
     options.use_direct_reads = true;
@@ -146,7 +148,7 @@ absl::StatusOr<std::string_view> WindowReader::Read(uint64_t offset, uint64_t si
   const uint64_t end = std::min(file_bytes_, offset + size);
   if (offset < window_from_ || end > window_to_) {
     const uint64_t from = offset / kBlockBytes * kBlockBytes;
-    MOORING_RETURN_IF_ERROR(Fill(from, std::max(end, std::min(file_bytes_, from + kReadBytes))));
+    MOORING_RETURN_IF_ERROR(Fill(from, std::max(end, std::min(file_bytes_, from + read_bytes_))));
   }
   return std::string_view(window_ + (offset - window_from_), end - offset);
 }

@@ -55,8 +55,10 @@ class WindowReader {
     kDevice,  // past the page cache, where the file system allows it
   };
 
+  // At least `read_bytes` are read at once, where the file has them.
   static absl::StatusOr<std::unique_ptr<WindowReader>> Open(rocksdb::FileSystem* fs,
-                                                            const std::string& path, Source source);
+                                                            const std::string& path, Source source,
+                                                            uint64_t read_bytes = 1 << 20);
   ~WindowReader();
 
   uint64_t file_bytes() const { return file_bytes_; }
@@ -77,6 +79,7 @@ class WindowReader {
   const std::string path_;
   const uint64_t file_bytes_;
   std::unique_ptr<rocksdb::FSRandomAccessFile> file_;
+  uint64_t read_bytes_ = 0;
   bool direct_ = false;
   char* window_ = nullptr;  // aligned to blocks
   uint64_t window_capacity_ = 0;

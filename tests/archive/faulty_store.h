@@ -12,7 +12,7 @@
 // An object store over another one, with faults where a test wants them.
 namespace mooring::archive {
 
-class FaultyStore final : public objectstore::ObjectStore {
+class FaultyStore : public objectstore::ObjectStore {
  public:
   using Options = objectstore::RequestOptions;
   // What a call named "Get", "Create" and so on answers instead; OK lets it through.
