@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,9 +20,8 @@ namespace mooring::archive {
 //   P1  A reader pins first, and then reads the journal. The owner lists the pins after its COLLECT
 //       stands and before its first delete. So a reader either sees that COLLECT, or is seen.
 //   P2  What a pin holds back stays named by the COLLECT, and is deleted once the pin is gone.
-//   P3  A pin expires. A reader that was slower finds an object missing, and plans again: nothing
-//   is
-//       read wrongly.
+//   P3  A pin expires. A reader that was slower, or whose clock is late, finds an object missing,
+//       and plans again: nothing is read wrongly.
 struct Pin {
   std::string id;   // Random.
   std::string who;  // For people.
@@ -30,18 +31,29 @@ struct Pin {
   uint64_t replay_from = 0;
 };
 
+inline constexpr std::string_view kPinsPrefix = "pins/";
+
+struct PinOptions {
+  absl::Duration expiry = absl::Minutes(10);  // Renewed each third of it.
+  std::function<int64_t()> now_us;            // The clock's, but in tests.
+};
+
 // Holds a pin, and renews it from a thread of its own, until it is destroyed.
 class PinHolder {
  public:
+  // Tries again for some seconds while the store is away.
   static absl::StatusOr<std::unique_ptr<PinHolder>> Take(objectstore::ObjectStore* store,
-                                                         const std::string& who);
-  virtual ~PinHolder() = default;
+                                                         const std::string& who,
+                                                         const PinOptions& options = {});
+  virtual ~PinHolder() = default;  // A pin that cannot be removed expires.
 
   // Only what `plan` needs from now on.
   [[nodiscard]] virtual absl::Status Narrow(const RestorePlan& plan) = 0;
 };
 
-// Those that have not expired; ones that have are removed. One that cannot be read is passed over.
-absl::StatusOr<std::vector<Pin>> ReadPins(objectstore::ObjectStore& store, int64_t now_us);
+// Those that have not expired. Ones that have for an hour are removed; one that is damaged is
+// passed over.
+absl::StatusOr<std::vector<Pin>> ReadPins(objectstore::ObjectStore& store, int64_t now_us,
+                                          const objectstore::RequestOptions& options = {});
 
 }  // namespace mooring::archive

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "mooring/status_macros.h"
 #include "src/archive/journal.h"
+#include "src/archive/pin.h"
 #include "src/base/random_id.h"
 #include "src/base/status.h"
 #include "src/base/steady_clock.h"
@@ -236,6 +237,11 @@ class Run {
   absl::StatusOr<View> LookAndPrepare(uint64_t last_slot) {
     while (true) {
       MOORING_ASSIGN_OR_RETURN(View view, Look(last_slot));
+      if (Restores(view.action) && pin_ == nullptr) {
+        // The owner that is about to be taken over may collect until then (P1).
+        MOORING_ASSIGN_OR_RETURN(pin_, PinHolder::Take(&remote_.store(), options_.owner));
+        continue;
+      }
       const absl::Status prepared = Prepare(view);
       if (prepared.ok()) return view;
       if (!absl::IsDataLoss(prepared)) return prepared;
@@ -312,6 +318,7 @@ class Run {
   const TakeoverOptions& options_;
   const Deadline deadline_;
   std::unique_ptr<JournalProtocol> protocol_;
+  std::unique_ptr<PinHolder> pin_;  // Once anything is to be fetched.
   std::optional<RestorePlan> prepared_;
   uint64_t max_epoch_ = 0;                     // Seen in the archive.
   std::map<uint64_t, absl::Status> unusable_;  // Checkpoints whose files failed, by slot.

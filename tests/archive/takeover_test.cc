@@ -3,9 +3,12 @@
 #include <atomic>
 #include <thread>
 
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mooring/status_macros.h"
 #include "src/archive/journal.h"
+#include "src/archive/pin.h"
 #include "src/base/random_id.h"
 #include "tests/archive/entries.h"
 #include "tests/archive/faulty_store.h"
@@ -190,6 +193,22 @@ TEST_F(TakeoverTest, WhatAnOwnerWritesDuringThePreparationIsNotLeftBehind) {
   ASSERT_TRUE(next.plan.has_value());
   EXPECT_EQ(next.plan->state.last_sequence, 20u);
   EXPECT_THAT(prepared, ::testing::ElementsAre(8, 20));
+}
+
+// P1. Until the claim stands the old owner may collect.
+TEST_F(TakeoverTest, WhatIsFetchedIsPinnedUntilTheTakeoverIsOver) {
+  MakeState();
+  TakeoverOptions options = Options(2);
+  std::vector<Pin> pins;
+  options.prepare = [&](const RestorePlan&) -> absl::Status {
+    MOORING_ASSIGN_OR_RETURN(pins, ReadPins(*store_, absl::ToUnixMicros(absl::Now())));
+    return absl::OkStatus();
+  };
+  ASSERT_OK(Open(VolumeView(), options));
+  ASSERT_EQ(pins.size(), 1u);
+  EXPECT_EQ(pins[0].who, "pod-2");
+  ASSERT_OK_AND_ASSIGN(pins, ReadPins(*store_, absl::ToUnixMicros(absl::Now())));
+  EXPECT_TRUE(pins.empty());
 }
 
 TEST_F(TakeoverTest, ClaimsWithoutAStateAreNoNewStore) {
