@@ -74,6 +74,9 @@ struct EngineOptions {
   std::string directory;
   std::string store_id;
   bool create = false;  // Make a new engine; otherwise one must be there.
+  // The logs go beyond what the files were restored from: replay them up to the first commit to a
+  // table that was made since, so that no later one is there without it.
+  bool stop_at_unknown_tables = false;
   int64_t cache_bytes = 0;
   int64_t write_buffer_bytes = 0;
   int64_t wal_file_bytes = 0;

@@ -6,11 +6,14 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "mooring/status_macros.h"
 #include "src/base/posix_file.h"
+#include "src/base/status.h"
 #include "src/engine/log_records.h"
 #include "src/wal/io.h"
+#include "src/wal/log_file_system.h"
 #include "src/wal/log_scan.h"
 #include "src/wal/restored_logs.h"
 
@@ -46,6 +49,15 @@ class Directory : public RestoredDirectory {
   wal::RestoredLogs logs_;
 };
 
+// Of a log, also where it is only kept for an archive; 0 for other names.
+uint64_t LogNumberOf(std::string_view name) {
+  constexpr std::string_view kHeld = wal::LogFileSystem::kHeldPrefix;
+  if (name.substr(0, kHeld.size()) != kHeld) return wal::LogNumberOfName(name);
+  uint64_t number = 0;
+  const std::string_view rest = name.substr(kHeld.size());
+  return absl::SimpleAtoi(ToAbsl(rest.substr(0, rest.find('-'))), &number) ? number : 0;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RestoredDirectory>> RestoredDirectory::Begin(
@@ -66,7 +78,7 @@ absl::StatusOr<std::vector<LogPiece>> ReadIntactLogs(const std::string& director
   MOORING_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(directory));
   std::vector<LogPiece> pieces;
   for (const std::string& name : names) {
-    const uint64_t log = wal::LogNumberOfName(name);
+    const uint64_t log = LogNumberOf(name);
     if (log == 0) continue;
     wal::ScanOptions options;
     options.store_id = id;

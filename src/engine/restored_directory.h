@@ -31,9 +31,9 @@ class RestoredDirectory {
                                             std::string_view current) = 0;
 };
 
-// What the logs of a damaged or closed directory hold, each from its first byte to its first
-// damage, ascending: whole groups only. Logs that cannot be read at all are left out. Changes
-// nothing.
+// What the logs of a damaged or closed directory hold, those kept for an archive among them, each
+// from its first byte to its first damage, ascending: whole groups only. Logs that cannot be read
+// at all are left out. Changes nothing.
 absl::StatusOr<std::vector<LogPiece>> ReadIntactLogs(const std::string& directory,
                                                      const std::string& store_id);
 

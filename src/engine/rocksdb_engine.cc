@@ -213,6 +213,7 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
   log.store_id = options.store_id;
   MOORING_ASSIGN_OR_RETURN(log.base, NewManifestFileSystem(std::move(base), options.directory));
   log.file_bytes = static_cast<uint64_t>(options.wal_file_bytes);
+  log.stop_at_unknown_tables = options.stop_at_unknown_tables;
   log.progress = [&](int64_t done, int64_t total) {
     if (options.progress) options.progress({Progress::Phase::kReadingLog, done, total});
   };

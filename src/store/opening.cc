@@ -63,7 +63,7 @@ absl::StatusOr<Opening::Result> Opening::Run(archive::Remote* remote) {
     MOORING_RETURN_IF_ERROR(TakeOver(*remote));
   } else {
     MOORING_RETURN_IF_ERROR(CheckWithoutArchive());
-    if (result_.engine == nullptr) MOORING_RETURN_IF_ERROR(OpenEngine(/*create=*/true));
+    if (result_.engine == nullptr) MOORING_RETURN_IF_ERROR(OpenEngine(EngineStart::kCreate));
   }
   MOORING_RETURN_IF_ERROR(BeginIncarnation(remote));
   return std::move(result_);
@@ -104,7 +104,7 @@ absl::Status Opening::Look(archive::Remote* remote) {
 
 // Where files of the engine alone are damaged, they are fetched, and the volume is as good as ever.
 absl::Status Opening::OpenOrHealFiles(archive::Remote* remote) {
-  const absl::Status opened = OpenEngine(/*create=*/false);
+  const absl::Status opened = OpenEngine(EngineStart::kOpen);
   if (!absl::IsDataLoss(opened) || remote == nullptr || !remote->identity()) return opened;
   const absl::StatusOr<std::unique_ptr<engine::FileKeeper>> keeper =
       environment_.open_file_keeper();
@@ -114,7 +114,7 @@ absl::Status Opening::OpenOrHealFiles(archive::Remote* remote) {
   if (!healed.ok()) {
     Log(LogSeverity::kWarning, absl::StrCat("files are not repaired: ", healed.status().message()));
   }
-  return healed.value_or(0) > 0 ? OpenEngine(/*create=*/false) : opened;
+  return healed.value_or(0) > 0 ? OpenEngine(EngineStart::kOpen) : opened;
 }
 
 absl::Status Opening::CheckWithoutArchive() const {
@@ -158,7 +158,7 @@ absl::Status Opening::TakeOver(archive::Remote& remote) {
   // A new store on a new archive: a claim that stands beside a volume without a state would look
   // like one whose state was lost, were this opening killed in between.
   if (view_.kind == VolumeView::Kind::kEmpty && !remote.identity()) {
-    MOORING_RETURN_IF_ERROR(OpenEngine(/*create=*/true));
+    MOORING_RETURN_IF_ERROR(OpenEngine(EngineStart::kCreate));
     view_.kind = VolumeView::Kind::kGood;
   }
   MOORING_RETURN_IF_ERROR(remote.Establish(volume_.store_id()));
@@ -176,7 +176,7 @@ absl::Status Opening::TakeOver(archive::Remote& remote) {
 absl::Status Opening::Act(archive::Remote& remote) {
   switch (result_.takeover->action) {
     case OpeningAction::kCreate:
-      return OpenEngine(/*create=*/true);
+      return OpenEngine(EngineStart::kCreate);
     case OpeningAction::kServe:
     case OpeningAction::kUploadFirstCheckpoint:
     case OpeningAction::kKeep:
@@ -225,28 +225,35 @@ absl::Status Opening::Restore(archive::Remote& remote) {
   MOORING_RETURN_IF_ERROR(
       archive::WriteVolumeRecord(RecordPath(volume_), volume_.store_id(), restored));
   if (!beyond.empty()) {
-    // A table is made in no log, and the engine passes over commits to one that it does not know.
     Log(LogSeverity::kWarning,
         absl::StrCat("the volume's own log is intact up to sequence ", beyond.back().last_sequence,
-                     " and is replayed beyond the archive; what it holds for tables that were made "
-                     "since the archive's last checkpoint is lost"));
+                     " and is replayed beyond the archive"));
   }
   MOORING_ASSIGN_OR_RETURN(const archive::RestoreReport report,
                            restorer_->PutInPlace(plan, beyond));
   MOORING_RETURN_IF_ERROR(volume_.MarkComplete());
-  const uint64_t reached = beyond.empty() ? plan.state.last_sequence : beyond.back().last_sequence;
+  const uint64_t wanted = beyond.empty() ? plan.state.last_sequence : beyond.back().last_sequence;
+  // What the engine leaves out of the logs is in files, and they are gone, before this counts.
+  MOORING_RETURN_IF_ERROR(
+      OpenEngine(beyond.empty() ? EngineStart::kOpen : EngineStart::kOpenBeyond));
+  const uint64_t reached = result_.engine->LastSequence();
+  if (reached > wanted || reached < plan.state.last_sequence) {
+    return absl::DataLossError(absl::StrCat(
+        "the archive's state reaches sequence ", wanted, ", but what was restored from it ",
+        reached, ". Open again; if that does not help, the archive is damaged."));
+  }
+  if (reached < wanted) {
+    Log(LogSeverity::kError,
+        absl::StrCat("the volume's own log is replayed up to sequence ", reached,
+                     " only: what follows writes to a table that was made since the archive's last "
+                     "checkpoint, and ",
+                     wanted - reached, " operations on the volume are lost"));
+  }
   restored.restoring = false;
   restored.history = beyond.empty() ? plan.state.history : record_.history.Until(reached);
   MOORING_RETURN_IF_ERROR(
       archive::WriteVolumeRecord(RecordPath(volume_), volume_.store_id(), restored));
   record_ = std::move(restored);
-  MOORING_RETURN_IF_ERROR(OpenEngine(/*create=*/false));
-  if (result_.engine->LastSequence() != reached) {
-    return absl::DataLossError(
-        absl::StrCat("the archive's state reaches sequence ", reached,
-                     ", but what was restored from it ", result_.engine->LastSequence(),
-                     ". Open again; if that does not help, the archive is damaged."));
-  }
   Log(LogSeverity::kInfo,
       absl::StrCat("restored up to sequence ", reached, ": ", report.files_fetched,
                    " files fetched, ", report.files_reused, " reused",
@@ -256,8 +263,8 @@ absl::Status Opening::Restore(archive::Remote& remote) {
   return absl::OkStatus();
 }
 
-absl::Status Opening::OpenEngine(bool create) {
-  MOORING_ASSIGN_OR_RETURN(result_.engine, environment_.open_engine(create));
+absl::Status Opening::OpenEngine(EngineStart start) {
+  MOORING_ASSIGN_OR_RETURN(result_.engine, environment_.open_engine(start));
   return volume_.MarkComplete();
 }
 

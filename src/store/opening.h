@@ -20,6 +20,12 @@
 
 namespace mooring::internal {
 
+enum class EngineStart {
+  kCreate = 0,
+  kOpen = 1,
+  kOpenBeyond = 2,  // See engine::EngineOptions::stop_at_unknown_tables.
+};
+
 // The way from a volume that is owned to an engine that holds the right state, with or without an
 // archive (DESIGN 3, steps 2 to 6). What decides is who wrote what, never an epoch: see
 // archive/opening.h for the table. Used once, by one thread.
@@ -29,7 +35,7 @@ class Opening {
     const Options* options = nullptr;
     volume::Volume* volume = nullptr;
     std::string incarnation;  // Of this open.
-    std::function<absl::StatusOr<std::unique_ptr<engine::Engine>>(bool create)> open_engine;
+    std::function<absl::StatusOr<std::unique_ptr<engine::Engine>>(EngineStart)> open_engine;
     // Of an engine that could not be opened.
     std::function<absl::StatusOr<std::unique_ptr<engine::FileKeeper>>()> open_file_keeper;
     std::function<void(Progress::Phase, int64_t done, int64_t total)> report;
@@ -54,7 +60,7 @@ class Opening {
   absl::Status TakeOver(archive::Remote& remote);
   absl::Status Act(archive::Remote& remote);
   absl::Status Restore(archive::Remote& remote);
-  absl::Status OpenEngine(bool create);
+  absl::Status OpenEngine(EngineStart start);
   absl::Status BeginIncarnation(const archive::Remote* remote);
   archive::RestoreOptions MakeRestoreOptions() const;
   std::vector<engine::LogPiece> FindBeyond() const;

@@ -193,9 +193,9 @@ Opening::Environment StoreCore::MakeEnvironment() {
   environment.options = &options_;
   environment.volume = volume_.get();
   environment.incarnation = incarnation_;
-  environment.open_engine = [this](bool create) { return OpenEngine(create); };
+  environment.open_engine = [this](EngineStart start) { return OpenEngine(start); };
   environment.open_file_keeper = [this] {
-    return engine::OpenFileKeeper(MakeEngineOptions(/*create=*/false));
+    return engine::OpenFileKeeper(MakeEngineOptions(EngineStart::kOpen));
   };
   environment.report = [this](Progress::Phase phase, int64_t done, int64_t total) {
     Report(phase, done, total);
@@ -219,11 +219,12 @@ absl::Status StoreCore::OpenState() {
   return absl::OkStatus();
 }
 
-engine::EngineOptions StoreCore::MakeEngineOptions(bool create) {
+engine::EngineOptions StoreCore::MakeEngineOptions(EngineStart start) {
   engine::EngineOptions engine;
   engine.directory = volume_->data_directory();
   engine.store_id = id_;
-  engine.create = create;
+  engine.create = start == EngineStart::kCreate;
+  engine.stop_at_unknown_tables = start == EngineStart::kOpenBeyond;
   engine.cache_bytes = options_.cache_bytes;
   engine.write_buffer_bytes = options_.write_buffer_bytes;
   engine.wal_file_bytes = options_.wal_file_bytes;
@@ -238,8 +239,8 @@ engine::EngineOptions StoreCore::MakeEngineOptions(bool create) {
   return engine;
 }
 
-absl::StatusOr<std::unique_ptr<engine::Engine>> StoreCore::OpenEngine(bool create) {
-  auto opened = engine::Open(MakeEngineOptions(create));
+absl::StatusOr<std::unique_ptr<engine::Engine>> StoreCore::OpenEngine(EngineStart start) {
+  auto opened = engine::Open(MakeEngineOptions(start));
   if (opened.ok() || !space_gate_->refused()) return opened;
   return absl::ResourceExhaustedError(absl::StrCat(
       "the volume at ", options_.volume,

@@ -69,8 +69,8 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   absl::Status AcquireVolume();
   Opening::Environment MakeEnvironment();
   absl::Status OpenState();
-  engine::EngineOptions MakeEngineOptions(bool create);
-  absl::StatusOr<std::unique_ptr<engine::Engine>> OpenEngine(bool create);
+  engine::EngineOptions MakeEngineOptions(EngineStart start);
+  absl::StatusOr<std::unique_ptr<engine::Engine>> OpenEngine(EngineStart start);
   void MakeArchiver();
   void StartArchiver(Opening::Result opened);
   void StartMonitor();

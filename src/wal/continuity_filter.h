@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -14,10 +15,13 @@
 namespace mooring::wal {
 
 // W5: each record that RocksDB replays begins at the sequence number where the one before it ended.
-// A gap makes the open fail, with the logs as they were.
+// A gap makes the open fail, with the logs as they were. A replay can also be told to end before
+// the first record that writes to a table which RocksDB does not know and would pass over in
+// silence.
 class ContinuityFilter : public rocksdb::WalFilter {
  public:
-  explicit ContinuityFilter(bool enabled) : enabled_(enabled) {}
+  ContinuityFilter(bool enabled, bool stop_at_unknown_tables)
+      : enabled_(enabled), stop_at_unknown_tables_(stop_at_unknown_tables) {}
 
   const char* Name() const override { return "MooringContinuityFilter"; }
 
@@ -33,7 +37,9 @@ class ContinuityFilter : public rocksdb::WalFilter {
 
  private:
   const bool enabled_;
+  const bool stop_at_unknown_tables_;
   mutable absl::Mutex mutex_;
+  std::set<uint32_t> tables_ ABSL_GUARDED_BY(mutex_);
   std::optional<uint64_t> expected_ ABSL_GUARDED_BY(mutex_);
   absl::Status gap_ ABSL_GUARDED_BY(mutex_);
 };

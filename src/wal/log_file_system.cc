@@ -66,7 +66,7 @@ LogFileSystem::LogFileSystem(std::shared_ptr<rocksdb::FileSystem> base, const Lo
     : FileSystemWrapper(std::move(base)),
       options_(options),
       store_id_(store_id),
-      filter_(!options.test.no_continuity_check) {}
+      filter_(!options.test.no_continuity_check, options.stop_at_unknown_tables) {}
 
 absl::Status LogFileSystem::Start(RecoveredLogs recovered) {
   const std::string& directory = options_.directory;

@@ -53,6 +53,11 @@ struct LogOptions {
   std::string store_id;                       // 32 hexadecimal digits
   std::shared_ptr<rocksdb::FileSystem> base;  // null: RocksDB's default
 
+  // End the replay before the first record that writes to a table which the MANIFEST lacks. For
+  // logs that go beyond what the MANIFEST was restored from; a log of one's own may hold commits to
+  // tables that were dropped since.
+  bool stop_at_unknown_tables = false;
+
   // Bytes preallocated for each log file. A log may grow beyond. From 64 KiB to 1 GiB.
   uint64_t file_bytes = 64 << 20;
   // Log files kept ready. Each takes `file_bytes`. From 0 to 16.

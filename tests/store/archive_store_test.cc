@@ -373,6 +373,35 @@ TEST_F(ArchiveStoreTest, AHealingThatIsKilledStillKeepsWhatOnlyTheLogHeld) {
   }
 }
 
+// A table is made in no log, and the engine passes over commits to one that it does not know. What
+// comes back is all up to some commit, never a later one without an earlier one.
+TEST_F(ArchiveStoreTest, AHealingBeyondTheArchiveEndsWhereATableWasMade) {
+  Opened first = Open("a");
+  ASSERT_OK(first.table.Put("key", "archived", kArchived));
+  fs::rename(directory_.File("archive"), directory_.File("away"));
+  ASSERT_OK(first.table.Put("key", "on the volume"));
+  ASSERT_OK_AND_ASSIGN(Table later, first.store->OpenTable("later"));
+  ASSERT_OK(later.Put("key", "in the new table"));
+  ASSERT_OK(first.table.Put("key", "after it"));
+  EXPECT_FALSE(first.store->Close(absl::Milliseconds(100)).archived);
+  first = {};
+  fs::rename(directory_.File("away"), directory_.File("archive"));
+  for (const auto& file : fs::directory_iterator(directory_.File("a/data"))) {
+    if (file.path().filename().string().rfind("MANIFEST", 0) == 0) fs::resize_file(file, 10);
+  }
+  Options options = OptionsFor("a");
+  std::string log;
+  options.log = [&](LogSeverity, std::string_view text) { log += std::string(text) + "\n"; };
+  for (int i = 0; i < 2; ++i) {  // And it stays so.
+    first = Open(options);
+    EXPECT_THAT(first.table.Get("key"), Holds("on the volume"));
+    ASSERT_OK_AND_ASSIGN(const std::vector<std::string> tables, first.store->ListTables());
+    EXPECT_EQ(tables.size(), 1u);
+    Close(first);
+  }
+  EXPECT_THAT(log, HasSubstr("2 operations on the volume are lost"));
+}
+
 // Killed at its first opening, a store must not look like one that lost its volume.
 TEST_F(ArchiveStoreTest, AVolumeHasItsFirstStateBeforeTheArchiveIsClaimed) {
   Options options = OptionsFor("a");

@@ -33,7 +33,7 @@ class ContinuityFilterTest : public ::testing::Test {
     return filter_.LogRecordFound(5, "/db/000005.log", Batch(sequence, count), &changed,
                                   &is_changed);
   }
-  ContinuityFilter filter_{/*enabled=*/true};
+  ContinuityFilter filter_{/*enabled=*/true, /*stop_at_unknown_tables=*/false};
 };
 
 // W5.
