@@ -21,8 +21,7 @@ namespace mooring {
 // (~/.aws/credentials), read again whenever that file changes.
 //
 // The credentials need s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and, on
-// the bucket, s3:ListBucket. A lifecycle rule that ends incomplete multipart uploads is advised: a
-// process that is killed leaves the parts it had sent.
+// the bucket, s3:ListBucket and s3:ListBucketMultipartUploads.
 void EnableS3();
 
 }  // namespace mooring

@@ -19,7 +19,7 @@ namespace mooring::objectstore {
 namespace {
 
 constexpr char kTemporaryDirectory[] = ".tmp";
-constexpr time_t kLeftoverSeconds = 24 * 60 * 60;
+constexpr absl::Duration kLeftoverAge = absl::Hours(24);
 constexpr int64_t kCopyBytes = int64_t{4} << 20;
 
 absl::StatusOr<struct stat> Stat(std::string_view path) {
@@ -117,23 +117,36 @@ absl::Status DirectoryStore::Prepare() {
   MOORING_ASSIGN_OR_RETURN(const struct stat info, Stat(root_));
   device_ = info.st_dev;
   inode_ = info.st_ino;
-  return RemoveLeftovers();
+  return RemoveLeftovers(kLeftoverAge, Call(*this, RequestOptions())).status();
 }
 
 // Ages are compared by the file system's own clock, which may be another machine's.
-absl::Status DirectoryStore::RemoveLeftovers() {
+absl::StatusOr<int64_t> DirectoryStore::RemoveLeftovers(absl::Duration min_age, const Call& call) {
   TemporaryFile now(*this);
   MOORING_RETURN_IF_ERROR(now.Open());
   MOORING_ASSIGN_OR_RETURN(const struct stat reference, Stat(now.path()));
+  const absl::Time newest = absl::TimeFromTimespec(reference.st_mtim) - min_age;
   MOORING_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                            ListDirectory(DirectoryOf(now.path())));
+  int64_t removed = 0;
   for (const std::string& name : names) {
+    MOORING_RETURN_IF_ERROR(call.Check());
     const std::string path = absl::StrCat(DirectoryOf(now.path()), "/", name);
+    if (path == now.path()) continue;
     const absl::StatusOr<struct stat> info = Stat(path);
-    if (!info.ok() || reference.st_mtime - info->st_mtime <= kLeftoverSeconds) continue;
+    if (!info.ok() || absl::TimeFromTimespec(info->st_mtim) >= newest) continue;
     MOORING_RETURN_IF_ERROR(RemoveFile(path));
+    ++removed;
   }
-  return absl::OkStatus();
+  return removed;
+}
+
+absl::StatusOr<int64_t> DirectoryStore::RemoveAbandoned(std::string_view, absl::Duration min_age,
+                                                        const RequestOptions& options) {
+  const Call call(*this, options);
+  MOORING_RETURN_IF_ERROR(call.Check());
+  MOORING_RETURN_IF_ERROR(CheckRoot());
+  return RemoveLeftovers(min_age, call);
 }
 
 absl::Status DirectoryStore::CheckRoot() const {

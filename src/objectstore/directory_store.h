@@ -47,6 +47,8 @@ class DirectoryStore final : public ObjectStore {
   absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, std::string_view after,
                                                int limit, const RequestOptions& options) override;
   absl::Status Delete(std::string_view key, const RequestOptions& options) override;
+  absl::StatusOr<int64_t> RemoveAbandoned(std::string_view prefix, absl::Duration min_age,
+                                          const RequestOptions& options) override;
   void Cancel() override { cancelled_ = true; }
   Traffic traffic() const override;
   const std::string& name() const override { return root_; }
@@ -58,7 +60,7 @@ class DirectoryStore final : public ObjectStore {
 
   explicit DirectoryStore(std::string root) : root_(std::move(root)) {}
   absl::Status Prepare();
-  absl::Status RemoveLeftovers();
+  absl::StatusOr<int64_t> RemoveLeftovers(absl::Duration min_age, const Call& call);
   absl::Status CheckRoot() const;
   std::string PathOf(std::string_view key) const;
   absl::Status EnsureDirectory(const std::string& directory);

@@ -103,6 +103,14 @@ class ObjectStore {
   [[nodiscard]] virtual absl::Status Delete(std::string_view key,
                                             const RequestOptions& options = {}) = 0;
 
+  // Removes what writes of keys with `prefix`, begun longer than `min_age` ago by anybody, have
+  // left without finishing: the parts of uploads, whose keys List() does not show. Answers how many
+  // writes that were. The age is told by the store's own clock. A write that is still under way
+  // loses what it has sent, and is begun again or fails, so `min_age` is far longer than any takes.
+  // A directory cannot tell whose key a leftover was for, and looks at all.
+  virtual absl::StatusOr<int64_t> RemoveAbandoned(std::string_view prefix, absl::Duration min_age,
+                                                  const RequestOptions& options = {}) = 0;
+
   // Ends the calls under way, within about a second, and refuses those to come. For shutting down.
   virtual void Cancel() = 0;
 

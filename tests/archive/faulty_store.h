@@ -66,6 +66,11 @@ class FaultyStore : public objectstore::ObjectStore {
     if (absl::Status status = Check("Delete", key); !status.ok()) return status;
     return base_->Delete(key, options);
   }
+  absl::StatusOr<int64_t> RemoveAbandoned(std::string_view prefix, absl::Duration min_age,
+                                          const Options& options) override {
+    if (absl::Status status = Check("RemoveAbandoned", prefix); !status.ok()) return status;
+    return base_->RemoveAbandoned(prefix, min_age, options);
+  }
   void Cancel() override { base_->Cancel(); }
   objectstore::Traffic traffic() const override { return base_->traffic(); }
   const std::string& name() const override { return base_->name(); }

@@ -109,6 +109,12 @@ class MemoryStore final : public objectstore::ObjectStore {
       return absl::OkStatus();
     });
   }
+  absl::StatusOr<int64_t> RemoveAbandoned(std::string_view prefix, absl::Duration,
+                                          const objectstore::RequestOptions&) override {
+    const absl::Status status = Do("abandoned", prefix, [] { return absl::OkStatus(); });
+    if (!status.ok()) return status;
+    return 0;
+  }
   void Cancel() override {
     absl::MutexLock lock(&mutex_);
     cancelled_ = true;

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <set>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "src/base/posix_file.h"
 #include "src/base/steady_clock.h"
 #include "src/objectstore/probe.h"
@@ -137,7 +139,7 @@ TEST_P(ContractTest, ListIsOrderedByTheBytesOfKeys) {
 }
 
 TEST_P(ContractTest, ListGoesOnOverManyPages) {
-  constexpr int kObjects = 1203;
+  constexpr int kObjects = 2500;
   std::vector<std::thread> writers;
   for (int writer = 0; writer < 4; ++writer) {
     writers.emplace_back([&, writer] {
@@ -150,9 +152,29 @@ TEST_P(ContractTest, ListGoesOnOverManyPages) {
   std::vector<std::string> keys = Keys(store_->List("many/", "", 5000));
   EXPECT_EQ(keys.size(), kObjects);
   EXPECT_TRUE(std::is_sorted(keys.begin(), keys.end()));
-  EXPECT_EQ(store_->List("many/", "", 1100)->size(), 1100);
-  EXPECT_THAT(Keys(store_->List("many/", "many/11200", 5000)),
-              ElementsAre("many/11201", "many/11202"));
+  EXPECT_EQ(std::set<std::string>(keys.begin(), keys.end()).size(), kObjects);
+  EXPECT_EQ(store_->List("many/", "", 2100)->size(), 2100);
+  EXPECT_EQ(store_->List("many/", "many/10100", 5000)->size(), kObjects - 101);
+  EXPECT_THAT(Keys(store_->List("many/", "many/12497", 5000)),
+              ElementsAre("many/12498", "many/12499"));
+}
+
+TEST_P(ContractTest, AbandonedWritesAreRemovedOnceTheyAreOldAndWholeObjectsAreNot) {
+  ASSERT_OK(store_->Put("files/a", "whole"));
+  place_->Abandon("files/a");
+  place_->Abandon("files/b");
+  EXPECT_EQ(*store_->RemoveAbandoned("files/", absl::Hours(24)), 0);
+  int64_t removed = 0;
+  const Deadline deadline(absl::Seconds(120));
+  while (removed < 2 && !deadline.Passed()) {
+    ASSERT_OK_AND_ASSIGN(const int64_t more, store_->RemoveAbandoned("files/", absl::Seconds(1)));
+    removed += more;
+    absl::SleepFor(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(removed, 2);
+  EXPECT_EQ(*store_->RemoveAbandoned("", absl::ZeroDuration()), 0);
+  EXPECT_THAT(Keys(store_->List("", "", 10)), ElementsAre("files/a"));
+  EXPECT_EQ(*store_->Get("files/a"), "whole");
 }
 
 TEST_P(ContractTest, DeletedIsGoneAndDeletingTwiceIsFine) {
@@ -214,6 +236,7 @@ TEST_P(ContractTest, CancelledStoreRefuses) {
   EXPECT_THAT(store_->Put("a", "y"), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_THAT(store_->Get("a"), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_THAT(store_->List("", "", 10), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(store_->RemoveAbandoned("", absl::Hours(1)), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(*place_->Open()->Get("a"), "x");
 }
 

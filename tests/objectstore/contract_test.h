@@ -15,6 +15,8 @@ class Place {
  public:
   virtual ~Place() = default;
   virtual std::unique_ptr<ObjectStore> Open() = 0;
+  // Leaves there what a writer of `key` leaves that is killed in the middle.
+  virtual void Abandon(const std::string& key) = 0;
   // Why it cannot be used here; empty where it can.
   virtual std::string Missing() const { return ""; }
 };

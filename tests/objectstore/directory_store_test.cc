@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "src/base/posix_file.h"
 #include "tests/objectstore/contract_test.h"
 #include "tests/testing/status_matchers.h"
@@ -26,6 +27,11 @@ class DirectoryPlace : public Place {
         DirectoryStore::Open(directory_.File("archive"));
     EXPECT_OK(store);
     return store.ok() ? *std::move(store) : nullptr;
+  }
+
+  void Abandon(const std::string& key) override {
+    const std::string name = absl::StrReplaceAll(key, {{"/", "-"}});
+    ASSERT_OK(WriteFileDurably(directory_.File("archive/.tmp/") + name, "half an ob"));
   }
 
  private:

@@ -65,6 +65,10 @@ class MemoryStore : public ObjectStore {
                                     const RequestOptions&) override {
     return absl::UnimplementedError("");
   }
+  absl::StatusOr<int64_t> RemoveAbandoned(std::string_view, absl::Duration,
+                                          const RequestOptions&) override {
+    return 0;
+  }
   void Cancel() override {}
   Traffic traffic() const override { return {}; }
   const std::string& name() const override { return name_; }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/posix_file.h"
 #include "src/base/random_id.h"
+#include "src/base/steady_clock.h"
 #include "src/objectstore/s3/s3_store.h"
 #include "tests/objectstore/contract_test.h"
 #include "tests/servers/fault_proxy.h"
@@ -27,18 +28,24 @@ using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::StatusIs;
 
-std::unique_ptr<ObjectStore> OpenAt(const Gateway& gateway, const std::string& endpoint,
-                                    const std::string& prefix, const S3Tuning& tuning = {}) {
+Environment EnvironmentOf(const Gateway& gateway) {
   const std::map<std::string, std::string> variables = {
       {"AWS_ACCESS_KEY_ID", gateway.access_key_id},
       {"AWS_SECRET_ACCESS_KEY", gateway.secret_access_key}};
-  absl::StatusOr<std::unique_ptr<ObjectStore>> store = S3Store::Open(
-      *ParseUrl(absl::StrCat("s3://", gateway.bucket, "/", prefix, "?endpoint=", endpoint)),
-      [variables](const char* name) {
-        const auto found = variables.find(name);
-        return found == variables.end() ? "" : found->second;
-      },
-      tuning);
+  return [variables](const char* name) {
+    const auto found = variables.find(name);
+    return found == variables.end() ? "" : found->second;
+  };
+}
+
+Url UrlAt(const Gateway& gateway, const std::string& endpoint, const std::string& prefix) {
+  return *ParseUrl(absl::StrCat("s3://", gateway.bucket, "/", prefix, "?endpoint=", endpoint));
+}
+
+std::unique_ptr<ObjectStore> OpenAt(const Gateway& gateway, const std::string& endpoint,
+                                    const std::string& prefix, const S3Tuning& tuning = {}) {
+  absl::StatusOr<std::unique_ptr<ObjectStore>> store =
+      S3Store::Open(UrlAt(gateway, endpoint, prefix), EnvironmentOf(gateway), tuning);
   EXPECT_OK(store);
   return store.ok() ? *std::move(store) : nullptr;
 }
@@ -52,6 +59,16 @@ class BucketPlace : public Place {
     if (!virtual_tls_) return OpenAt(gateway_, gateway_.endpoint, prefix_);
     return OpenAt(gateway_, gateway_.tls_endpoint + "&addressing=virtual&ca=" + gateway_.ca_file,
                   prefix_);
+  }
+  void Abandon(const std::string& key) override {
+    const Environment environment = EnvironmentOf(gateway_);
+    S3Client client(*ParseS3Location(UrlAt(gateway_, gateway_.endpoint, prefix_), environment),
+                    environment, S3Tuning());
+    S3Request begin;
+    begin.method = "POST";
+    begin.key = absl::StrCat(prefix_, "/", key);
+    begin.query["uploads"] = "";
+    ASSERT_OK(client.Send(begin, Deadline(absl::Seconds(60))));
   }
   std::string Missing() const override {
     if (!gateway_.missing.empty() && testing::ServersAreRequired()) ADD_FAILURE();

@@ -86,6 +86,10 @@ class FaultObjectStore final : public ObjectStore {
   absl::Status Delete(std::string_view key, const RequestOptions& options) override {
     return Suffer(key, [&] { return inner_->Delete(key, options); });
   }
+  absl::StatusOr<int64_t> RemoveAbandoned(std::string_view prefix, absl::Duration min_age,
+                                          const RequestOptions& options) override {
+    return Suffer(prefix, [&] { return inner_->RemoveAbandoned(prefix, min_age, options); });
+  }
   void Cancel() override { inner_->Cancel(); }
   objectstore::Traffic traffic() const override { return inner_->traffic(); }
   const std::string& name() const override { return inner_->name(); }

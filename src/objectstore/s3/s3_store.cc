@@ -23,8 +23,6 @@ void EnableS3() {
 namespace mooring::objectstore {
 namespace {
 
-constexpr int kMaxListedAtOnce = 1000;
-constexpr int64_t kMaxListingBytes = int64_t{4} << 20;
 constexpr int64_t kErrorBytes = int64_t{64} << 10;
 
 }  // namespace
@@ -106,39 +104,6 @@ absl::StatusOr<S3Store::Part> S3Store::ReadPart(std::string_view key, int64_t of
       absl::StrCat("GET ", request.key, " of ", name_, ": asked for ", size, " bytes from ", offset,
                    ", the server answered ", part.bytes.size(), " bytes and the range \"", range,
                    "\". It does not keep to ranges and cannot be used."));
-}
-
-absl::StatusOr<std::vector<ObjectInfo>> S3Store::List(std::string_view prefix,
-                                                      std::string_view after, int limit,
-                                                      const RequestOptions& options) {
-  const Deadline deadline(options.timeout);
-  const std::string& root = client_.location().prefix;
-  std::vector<ObjectInfo> found;
-  std::string start = after.empty() ? "" : absl::StrCat(root, ToAbsl(after));
-  for (bool more = limit > 0; more;) {
-    S3Request request = Request("GET", "");
-    request.key.clear();
-    request.query = {
-        {"list-type", "2"},
-        {"prefix", absl::StrCat(root, ToAbsl(prefix))},
-        {"max-keys", absl::StrCat(std::min<int>(kMaxListedAtOnce, limit - found.size()))}};
-    if (!start.empty()) request.query["start-after"] = start;
-    request.max_response_bytes = kMaxListingBytes;
-    MOORING_ASSIGN_OR_RETURN(const HttpResponse response, client_.Send(request, deadline));
-    MOORING_ASSIGN_OR_RETURN(ListedPage page, ParseListing(response.body));
-    for (ObjectInfo& object : page.objects) {
-      if (object.key.compare(0, root.size(), root) != 0 || object.key <= start) {
-        return absl::FailedPreconditionError(
-            absl::StrCat(name_, " lists ", object.key, ", which was not asked for (start-after)."));
-      }
-      start = object.key;
-      object.key.erase(0, root.size());
-      // Others' objects, such as the markers that some tools make for directories.
-      if (ValidateKey(object.key).ok()) found.push_back(std::move(object));
-    }
-    more = page.truncated && !page.objects.empty() && static_cast<int>(found.size()) < limit;
-  }
-  return found;
 }
 
 absl::Status S3Store::Delete(std::string_view key, const RequestOptions& options) {

@@ -40,6 +40,8 @@ class S3Store final : public ObjectStore {
   absl::StatusOr<std::vector<ObjectInfo>> List(std::string_view prefix, std::string_view after,
                                                int limit, const RequestOptions& options) override;
   absl::Status Delete(std::string_view key, const RequestOptions& options) override;
+  absl::StatusOr<int64_t> RemoveAbandoned(std::string_view prefix, absl::Duration min_age,
+                                          const RequestOptions& options) override;
   void Cancel() override { client_.Cancel(); }
   Traffic traffic() const override { return client_.traffic(); }
   const std::string& name() const override { return name_; }
@@ -68,7 +70,8 @@ class S3Store final : public ObjectStore {
                                                        const Deadline& deadline);
   absl::Status Complete(std::string_view key, const std::string& upload_id,
                         const std::vector<std::string>& etags, const Deadline& deadline);
-  void Abandon(std::string_view key, const std::string& upload_id, const Deadline& deadline);
+  absl::StatusOr<absl::Time> TimeOf(const HttpResponse& response) const;
+  absl::Status Abort(std::string_view key, const std::string& upload_id, const Deadline& deadline);
 
   const std::string name_;
   S3Client client_;

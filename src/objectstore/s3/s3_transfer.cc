@@ -78,7 +78,11 @@ absl::Status S3Store::Upload(std::string_view key, const PosixFile& file, int64_
   const absl::StatusOr<std::vector<std::string>> etags =
       UploadParts(key, upload_id, file, size, deadline);
   absl::Status status = etags.ok() ? Complete(key, upload_id, *etags, deadline) : etags.status();
-  if (!status.ok() && !absl::IsAborted(status)) Abandon(key, upload_id, deadline);
+  if (!status.ok() && !absl::IsAborted(status)) {
+    // Its parts cost money until they are removed; whether that succeeds changes nothing here.
+    const Deadline grace(std::min(deadline.Left(), absl::Seconds(10)));
+    Abort(key, upload_id, grace).IgnoreError();
+  }
   return status;
 }
 
@@ -114,13 +118,12 @@ absl::Status S3Store::Complete(std::string_view key, const std::string& upload_i
   return client_.Send(request, deadline).status();
 }
 
-// Its parts cost money until they are removed; whether that succeeds changes nothing for the
-// caller.
-void S3Store::Abandon(std::string_view key, const std::string& upload_id,
-                      const Deadline& deadline) {
+absl::Status S3Store::Abort(std::string_view key, const std::string& upload_id,
+                            const Deadline& deadline) {
   S3Request request = Request("DELETE", key);
   request.query["uploadId"] = upload_id;
-  client_.Send(request, Deadline(std::min(deadline.Left(), absl::Seconds(10)))).IgnoreError();
+  const absl::Status status = client_.Send(request, deadline).status();
+  return absl::IsAborted(status) ? absl::OkStatus() : status;
 }
 
 absl::StatusOr<int64_t> S3Store::GetToFile(std::string_view key, std::string_view path,

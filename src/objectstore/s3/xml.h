@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "src/objectstore/object_store.h"
 
 namespace mooring::objectstore {
@@ -17,10 +18,25 @@ std::string ParseErrorCode(std::string_view body);
 struct ListedPage {
   std::vector<ObjectInfo> objects;  // Keys with the store's prefix.
   bool truncated = false;
+  std::string next;  // The token of the next page; empty where the server gives none.
 };
 
-// UNAVAILABLE where the document is not whole.
+// A page of the multipart uploads that are neither completed nor aborted.
+struct UploadsPage {
+  struct Upload {
+    std::string key;  // With the store's prefix.
+    std::string id;
+    absl::Time begun;
+  };
+  std::vector<Upload> uploads;
+  bool truncated = false;
+  std::string next_key;
+  std::string next_id;
+};
+
+// UNAVAILABLE where the document is not whole. Keys may be percent-encoded, where it says so.
 absl::StatusOr<ListedPage> ParseListing(std::string_view body);
+absl::StatusOr<UploadsPage> ParseUploads(std::string_view body);
 absl::StatusOr<std::string> ParseUploadId(std::string_view body);
 
 // Whether `body` says that a multipart upload was completed.
