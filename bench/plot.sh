@@ -23,6 +23,8 @@ to_rows() {
         row("get/threads:\(.threads)/mooring"; 1e6 * .threads / .mooring_gets_per_second; .mooring_gets_per_second))
       elif $bench == "open_bench" then .results[]
         | row("open/\(.peer)"; 1000 * .open_ms; 1000 / .open_ms)
+      elif $bench == "snapshot_bench" then .results[]
+        | row("snapshot/\(.what | gsub(" "; "_"))"; 1e6 / .mebibytes_per_second; .mebibytes_per_second)
       else (.archived // [])[] | row("archive/\(.what)/writers:\(.writers)"; .p50_us; .per_second)
       end' "$@"
 }

@@ -38,6 +38,7 @@ if [ "$mode" = quick ]; then
     "read_bench 1 --rounds 3 --seconds 0.5 --keys 300000"
     "open_bench 1 --rounds 3"
     "archive_bench 2 --rounds 3 --seconds 0.4 --only commits,archived,restore --store-mib 256"
+    "snapshot_bench 2 --rounds 3 --seconds 1 --mib 256"
   )
 else
   steps=(
@@ -46,13 +47,14 @@ else
     "read_bench 2"
     "open_bench 3 --rounds 5"
     "archive_bench 9"
+    "snapshot_bench 5"
   )
 fi
 
 cmake/install-deps.sh --bench
 cmake --preset release ${MOORING_CMAKE_ARGUMENTS:-} >build/bench-configure.log 2>&1 ||
   { cat build/bench-configure.log; exit 1; }
-cmake --build --preset release --target commit_bench ycsb_bench read_bench open_bench archive_bench
+cmake --build --preset release --target commit_bench ycsb_bench read_bench open_bench archive_bench snapshot_bench
 
 out=build/bench
 rm -rf "$out"
