@@ -39,6 +39,7 @@ struct Settings : CommonSettings {
   int writers = 8;
   double seconds = 4;
   bool alone = false;
+  bool writers_only = false;
 };
 
 // What one round of one subject took.
@@ -224,8 +225,8 @@ class Bench {
 
   absl::Status Run() {
     MOORING_RETURN_IF_ERROR(subject_.Fill());
-    if (!settings_.alone) MOORING_RETURN_IF_ERROR(FillCopiers());
-    for (int round = 0; round < settings_.rounds; ++round) {
+    if (!settings_.alone && !settings_.writers_only) MOORING_RETURN_IF_ERROR(FillCopiers());
+    for (int round = 0; round < settings_.rounds && !settings_.writers_only; ++round) {
       MOORING_RETURN_IF_ERROR(RunRound());
     }
     for (int round = 0; round < settings_.rounds; ++round) {
@@ -333,6 +334,7 @@ absl::Status Run(int argc, char** argv) {
   flags.Add("mib", "MiB of records (1024)", &settings.mebibytes);
   flags.Add("writers", "writers beside an export (8)", &settings.writers);
   flags.Add("seconds", "seconds for each rate of the writers (4)", &settings.seconds);
+  flags.Add("writers-only", "only what writers notice", &settings.writers_only);
   flags.Add("alone", "without the other stores", &settings.alone);
   MOORING_RETURN_IF_ERROR(flags.Parse(argc, argv));
   if (settings.quick) {

@@ -71,6 +71,9 @@ struct SnapshotInfo {
 struct ExportOptions {
   // Compress with zstd what becomes at least an eighth smaller; the rest is stored as it is.
   bool compress = true;
+  // Rest while others commit, so that they keep most of their rate: the export takes a few times
+  // as long then. Off: as fast as it goes.
+  bool give_way = true;
   SnapshotProgressCallback progress;
 };
 

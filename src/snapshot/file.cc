@@ -72,10 +72,11 @@ absl::Status MoveToFreeName(const std::string& from, const std::string& to) {
 absl::Status StreamedFile::Append(std::string_view data) {
   MOORING_RETURN_IF_ERROR(file_.WriteAt(size_, data));
   size_ += data.size();
-  if (size_ - sent_ < kSendBytes) return absl::OkStatus();
+  if (size_ - sent_ < kSendBytes && !wait_) return absl::OkStatus();
+  const unsigned wait = wait_ ? SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER : 0;
   // Where this is refused, the sync does it all.
   ::sync_file_range(file_.fd(), static_cast<off_t>(sent_), static_cast<off_t>(size_ - sent_),
-                    SYNC_FILE_RANGE_WRITE);
+                    SYNC_FILE_RANGE_WRITE | wait);
   sent_ = size_;
   return absl::OkStatus();
 }

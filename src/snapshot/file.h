@@ -19,6 +19,9 @@ class StreamedFile {
   explicit StreamedFile(PosixFile file) : file_(std::move(file)) {}
 
   [[nodiscard]] absl::Status Append(std::string_view data);
+  // Each Append() waits for the device from now on, or no longer: so that whoever measures how long
+  // it takes knows what it costs others.
+  void WaitForDevice(bool wait) { wait_ = wait; }
   [[nodiscard]] absl::Status Sync() { return file_.Sync(); }
   const PosixFile& file() const { return file_; }
 
@@ -26,6 +29,7 @@ class StreamedFile {
   PosixFile file_;
   uint64_t size_ = 0;
   uint64_t sent_ = 0;
+  bool wait_ = false;
 };
 
 // A sink that is a file `<path>.partial` until it is published, whole and synced, under its name.
@@ -38,6 +42,7 @@ class PublishedFile : public SnapshotSink {
 
   [[nodiscard]] absl::Status Write(std::string_view data) override { return file_.Append(data); }
   [[nodiscard]] absl::Status Publish();
+  void WaitForDevice(bool wait) { file_.WaitForDevice(wait); }
 
  private:
   PublishedFile(std::string path, PosixFile file);

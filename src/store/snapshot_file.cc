@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "src/base/posix_file.h"
 #include "src/base/random_id.h"
 #include "src/base/status.h"
+#include "src/base/steady_clock.h"
 #include "src/snapshot/exporter.h"
 #include "src/snapshot/file.h"
 #include "src/snapshot/importer.h"
@@ -210,21 +212,52 @@ absl::StatusOr<SnapshotInfo> VerifySnapshot(SnapshotSource& source, const Verify
 
 absl::StatusOr<SnapshotInfo> Store::ExportSnapshot(SnapshotSink& sink,
                                                    const ExportOptions& options) {
-  return core_->Export(sink, options);
+  return core_->Export(sink, options, nullptr);
 }
 
 absl::StatusOr<SnapshotInfo> Store::ExportSnapshot(const std::string& path,
                                                    const ExportOptions& options) {
   MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<snapshot::PublishedFile> file,
                            snapshot::PublishedFile::Create(path));
-  MOORING_ASSIGN_OR_RETURN(SnapshotInfo info, core_->Export(*file, options));
+  MOORING_ASSIGN_OR_RETURN(SnapshotInfo info, core_->Export(*file, options, [&](bool busy) {
+    file->WaitForDevice(busy);
+  }));
   MOORING_RETURN_IF_ERROR(file->Publish());
   return info;
 }
 
 namespace internal {
+namespace {
 
-absl::StatusOr<SnapshotInfo> StoreCore::Export(SnapshotSink& sink, const ExportOptions& options) {
+// Lets an export rest after each chunk during which somebody committed, for so many times as long
+// as the chunk took: what it takes of processor and device, commits lack.
+class GivingWay {
+ public:
+  explicit GivingWay(bool wanted) : wanted_(wanted) {}
+
+  // Whether somebody committed since the last call.
+  bool Next(uint64_t sequence) {
+    if (!wanted_) return false;
+    const bool busy = sequence != std::exchange(sequence_, sequence);
+    const absl::Duration rest = kRest * (SteadyNow() - begin_);
+    if (busy) absl::SleepFor(std::min(rest, kLongestRest));
+    begin_ = SteadyNow();
+    return busy;
+  }
+
+ private:
+  static constexpr int kRest = 2;
+  static constexpr absl::Duration kLongestRest = absl::Milliseconds(100);
+
+  const bool wanted_;
+  uint64_t sequence_ = 0;
+  absl::Duration begin_ = SteadyNow();
+};
+
+}  // namespace
+
+absl::StatusOr<SnapshotInfo> StoreCore::Export(SnapshotSink& sink, const ExportOptions& options,
+                                               const std::function<void(bool)>& told_busy) {
   const ReaderToken token(&gate_);
   if (!token.entered()) return ClosedError();
   if (const Health now = health(); now.state == Health::State::kFull) {
@@ -255,7 +288,10 @@ absl::StatusOr<SnapshotInfo> StoreCore::Export(SnapshotSink& sink, const ExportO
     }
     return head;
   };
-  job.may_go_on = [this] {
+  GivingWay give_way(options.give_way);
+  job.may_go_on = [&] {
+    const bool busy = give_way.Next(engine_->LastSequence());
+    if (told_busy) told_busy(busy);
     if (health().state != Health::State::kClosed) return absl::OkStatus();
     return absl::CancelledError("the store is being closed");
   };

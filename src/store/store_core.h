@@ -44,7 +44,9 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   ArchiveStatus archive_status() const;
   Version version() const;
   CloseReport Close(absl::Duration timeout, bool wait_for_readers);
-  absl::StatusOr<SnapshotInfo> Export(SnapshotSink& sink, const ExportOptions& options);
+  // `told_busy`, which may be empty, hears before each chunk whether somebody committed meanwhile.
+  absl::StatusOr<SnapshotInfo> Export(SnapshotSink& sink, const ExportOptions& options,
+                                      const std::function<void(bool busy)>& told_busy);
 
   // Tells this opened store's tables from those of every other.
   uint64_t tag() const { return tag_; }
