@@ -27,8 +27,6 @@ struct CollectInput {
   std::vector<std::string> files;  // What there is below files/; empty where it was not listed.
   Retention retention;
   int64_t now_us = 0;
-  bool lineage_has_checkpoint = true;  // False between a rewind and its first checkpoint: then
-                                       // nothing goes (A11).
 };
 
 struct CollectPlan {
@@ -46,10 +44,12 @@ struct CollectPlan {
 //       for their age, and count for nothing.
 //   C2  The floor is the least `replay_from` of what is kept. What lies below goes, but for CLAIMs.
 //   C3  A file goes that no kept checkpoint names. The caller makes no checkpoint meanwhile.
-//   C4  LOGs older than 5 min are merged by 5 min, and those older than 1 h by the hour, where that
-//       makes less than half of them or so, up to kMaxPayloadBytes. None is merged across a CLAIM
-//       or across a change of `least_checkpoint`.
-//   C5  A damaged or missing entry above the floor stops everything: what it was is not known.
+//   C4  LOGs older than 5 min are merged by 5 min, and those older than 1 h by the hour, up to
+//       kMaxPayloadBytes; large ones are left alone. None is merged across a CLAIM, across a change
+//       of `least_checkpoint`, or where a sequence or a byte of the log lies between. The time of a
+//       merged entry is the last one's.
+//   C5  A damaged or missing entry above the floor stops everything: what it was is not known. So
+//       does a rewind whose lineage has no checkpoint yet (A11).
 CollectPlan PlanCollection(const CollectInput& input);
 
 // One LOG of the `merge`'s segments. They need their payloads here.

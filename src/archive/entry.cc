@@ -80,6 +80,7 @@ std::string ToWire(const LogEntry& log, wire::Header* header) {
   wire::Log* wire = header->mutable_log();
   wire->set_predecessor(log.predecessor);
   wire->set_least_checkpoint(log.least_checkpoint);
+  wire->set_last_slot(log.last_slot);
   for (const Segment& segment : log.segments) {
     wire::Segment* out = wire->add_segments();
     out->set_incarnation(segment.incarnation);
@@ -114,14 +115,21 @@ std::string ToWire(const CheckpointEntry& checkpoint, wire::Header* header) {
   return EncodePayload(checkpoint.manifest, wire);
 }
 
+void ToWire(const SlotRange& range, wire::SlotRange* out) {
+  out->set_first(range.first);
+  out->set_last(range.last);
+}
+
 std::string ToWire(const CollectEntry& collect, wire::Header* header) {
   wire::Collect* wire = header->mutable_collect();
-  for (const SlotRange& range : collect.slots) {
-    wire::SlotRange* out = wire->add_slots();
-    out->set_first(range.first);
-    out->set_last(range.last);
-  }
+  for (const SlotRange& range : collect.slots) ToWire(range, wire->add_slots());
   for (const std::string& name : collect.files) wire->add_files(name);
+  for (const MergedLog& merged : collect.merged) {
+    wire::MergedLog* out = wire->add_merged();
+    ToWire(merged.slots, out->mutable_slots());
+    out->set_name(merged.name);
+    out->set_size(merged.size);
+  }
   return "";
 }
 
@@ -145,6 +153,7 @@ absl::StatusOr<LogEntry> FromWire(const wire::Log& wire, std::string_view payloa
   LogEntry log;
   log.predecessor = wire.predecessor();
   log.least_checkpoint = wire.least_checkpoint();
+  log.last_slot = wire.last_slot();
   for (const wire::Segment& segment : wire.segments()) {
     log.segments.push_back({segment.incarnation(), segment.epoch(), segment.log(),
                             segment.generation(), segment.begin(), segment.end(),
@@ -176,6 +185,10 @@ CollectEntry FromWire(const wire::Collect& wire) {
     collect.slots.push_back({range.first(), range.last()});
   }
   collect.files.assign(wire.files().begin(), wire.files().end());
+  for (const wire::MergedLog& merged : wire.merged()) {
+    collect.merged.push_back(
+        {{merged.slots().first(), merged.slots().last()}, merged.name(), merged.size()});
+  }
   return collect;
 }
 
@@ -303,5 +316,6 @@ absl::StatusOr<uint64_t> ParseSlotKey(std::string_view key) {
 }
 
 std::string FileKey(std::string_view name) { return absl::StrCat("files/", ToAbsl(name)); }
+std::string MergedKey(std::string_view name) { return absl::StrCat("merged/", ToAbsl(name)); }
 
 }  // namespace mooring::archive

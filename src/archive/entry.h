@@ -82,6 +82,10 @@ struct CheckpointEntry {
 struct SlotRange {
   uint64_t first = 0;
   uint64_t last = 0;
+
+  friend bool operator==(const SlotRange& a, const SlotRange& b) {
+    return a.first == b.first && a.last == b.last;
+  }
 };
 
 // LOG entries of neighbouring slots as one object below merged/, which is a LOG with `last_slot`.

@@ -56,6 +56,9 @@ absl::Status CheckBody(const Entry& entry, const LogEntry& log) {
     return Bad(absl::StrCat("a log in slot ", entry.slot, " needs the checkpoint in slot ",
                             log.least_checkpoint));
   }
+  if (log.last_slot != 0 && log.last_slot < entry.slot) {
+    return Bad(absl::StrCat("a merged log of slots ", entry.slot, " to ", log.last_slot));
+  }
   uint64_t predecessor = log.predecessor;
   uint64_t bytes = 0;
   const Segment* before = nullptr;
@@ -79,11 +82,14 @@ absl::Status CheckBody(const Entry& entry, const LogEntry& log) {
   return absl::OkStatus();
 }
 
+absl::Status CheckName(const std::string& name) {
+  if (objectstore::IsKeySegment(name)) return absl::OkStatus();
+  return Bad(absl::StrCat("'", name, "' cannot be the name of a file"));
+}
+
 absl::Status CheckFile(const ArchivedFile& file, std::set<std::string>* paths) {
   for (const std::string& name : {file.name, file.path}) {
-    if (!objectstore::IsKeySegment(name)) {
-      return Bad(absl::StrCat("'", name, "' cannot be the name of a file"));
-    }
+    MOORING_RETURN_IF_ERROR(CheckName(name));
   }
   if (!paths->insert(file.path).second)
     return Bad(absl::StrCat("file ", file.path, " comes twice"));
@@ -114,19 +120,25 @@ absl::Status CheckBody(const Entry& entry, const CheckpointEntry& checkpoint) {
   return absl::OkStatus();
 }
 
+absl::Status CheckRange(const Entry& entry, const SlotRange& range, uint64_t* after) {
+  if (range.first <= *after || range.last < range.first || range.last >= entry.slot) {
+    return Bad(absl::StrCat("slots ", range.first, " to ", range.last,
+                            " are not ascending ones below ", entry.slot));
+  }
+  *after = range.last;
+  return absl::OkStatus();
+}
+
 absl::Status CheckBody(const Entry& entry, const CollectEntry& collect) {
   uint64_t after = 0;
   for (const SlotRange& range : collect.slots) {
-    if (range.first <= after || range.last < range.first || range.last >= entry.slot) {
-      return Bad(absl::StrCat("slots ", range.first, " to ", range.last,
-                              " are not ascending ones below ", entry.slot));
-    }
-    after = range.last;
+    MOORING_RETURN_IF_ERROR(CheckRange(entry, range, &after));
   }
-  for (const std::string& name : collect.files) {
-    if (!objectstore::IsKeySegment(name)) {
-      return Bad(absl::StrCat("'", name, "' cannot be the name of a file"));
-    }
+  for (const std::string& name : collect.files) MOORING_RETURN_IF_ERROR(CheckName(name));
+  after = 0;
+  for (const MergedLog& merged : collect.merged) {
+    MOORING_RETURN_IF_ERROR(CheckRange(entry, merged.slots, &after));
+    MOORING_RETURN_IF_ERROR(CheckName(merged.name));
   }
   return absl::OkStatus();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "mooring/status_macros.h"
+#include "src/archive/collected.h"
 #include "src/base/random_id.h"
 #include "src/base/status.h"
 #include "src/base/steady_clock.h"
@@ -26,6 +28,7 @@ using objectstore::RequestOptions;
 
 constexpr int kListLimit = 1000;
 constexpr size_t kReaders = 16;
+constexpr int kAttempts = 5;
 
 // All slots greater than `after`. What is no slot's name is nobody's entry.
 absl::StatusOr<std::vector<uint64_t>> ListSlots(ObjectStore& store, uint64_t after,
@@ -90,18 +93,95 @@ absl::Duration WithJitter(absl::Duration pause) {
   return pause / 2 + pause / 2 * (static_cast<double>(RandomUint64() % 1024) / 1024);
 }
 
-// Nothing where the slot has vanished.
-absl::StatusOr<std::optional<JournalItem>> ReadSlot(ObjectStore& store, uint64_t slot,
-                                                    const RequestOptions& options) {
-  const std::string key = SlotKey(slot);
+// Calls `work` with every index below `count`, several at a time: far away, what takes time is the
+// round trip of each request. The first error ends it.
+absl::Status InParallel(size_t count, const std::function<absl::Status(size_t index)>& work) {
+  std::vector<absl::Status> statuses(count);
+  std::atomic<size_t> next{0};
+  std::atomic<bool> failed{false};
+  const auto run = [&] {
+    for (size_t i = next++; i < count && !failed; i = next++) {
+      statuses[i] = work(i);
+      if (!statuses[i].ok()) failed = true;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(count, kReaders); ++i) threads.emplace_back(run);
+  run();
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& status : statuses) MOORING_RETURN_IF_ERROR(status);
+  return absl::OkStatus();
+}
+
+// One object as an item; nothing where it has vanished.
+absl::StatusOr<std::optional<JournalItem>> ReadObject(ObjectStore& store, const std::string& key,
+                                                      const SlotRange& slots, bool merged,
+                                                      const RequestOptions& options) {
   const absl::StatusOr<std::string> bytes = store.Get(key, options);
   if (absl::IsNotFound(bytes.status())) return std::nullopt;
   MOORING_RETURN_IF_ERROR(bytes.status());
-  absl::StatusOr<Entry> entry = DecodeEntry(key, slot, *bytes);
+  absl::StatusOr<Entry> entry = DecodeEntry(key, slots.first, *bytes);
   if (absl::IsFailedPrecondition(entry.status())) return entry.status();
-  JournalItem item{slot, nullptr, entry.status()};
-  if (entry.ok()) item.entry = std::make_shared<const Entry>(*std::move(entry));
+  JournalItem item{slots.first, nullptr, entry.status(), merged ? slots.last : 0};
+  if (!entry.ok()) return item;
+  const auto* log = entry->As<LogEntry>();
+  if ((log == nullptr ? 0 : log->last_slot) != item.last_slot) {
+    item.status = absl::DataLossError(
+        absl::StrCat("archive object ", key, " is not what belongs in this place"));
+    return item;
+  }
+  item.entry = std::make_shared<const Entry>(*std::move(entry));
   return item;
+}
+
+// The merged logs that the newest COLLECT of `items` names and that reach `first`.
+absl::Status ReadMerged(ObjectStore& store, uint64_t first, const RequestOptions& options,
+                        std::vector<JournalItem>* items, bool* vanished) {
+  const Collected collected(*items);
+  if (collected.entry() == nullptr) return absl::OkStatus();
+  std::vector<MergedLog> wanted;
+  for (const MergedLog& merged : collected.entry()->merged) {
+    if (merged.slots.last >= first) wanted.push_back(merged);
+  }
+  std::vector<JournalItem> read(wanted.size());
+  std::atomic<bool> missing{false};
+  MOORING_RETURN_IF_ERROR(InParallel(wanted.size(), [&](size_t i) -> absl::Status {
+    const std::string key = MergedKey(wanted[i].name);
+    MOORING_ASSIGN_OR_RETURN(std::optional<JournalItem> item,
+                             ReadObject(store, key, wanted[i].slots, true, options));
+    if (!item) {
+      missing = true;
+      item = {wanted[i].slots.first, nullptr,
+              absl::DataLossError(absl::StrCat("archive object ", key, " is missing")),
+              wanted[i].slots.last};
+    }
+    read[i] = *std::move(item);
+    return absl::OkStatus();
+  }));
+  if (missing) *vanished = true;
+  items->insert(items->end(), read.begin(), read.end());
+  std::stable_sort(items->begin(), items->end(),
+                   [](const JournalItem& a, const JournalItem& b) { return a.slot < b.slot; });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<JournalItem>> ReadOnce(ObjectStore& store, uint64_t first,
+                                                  const RequestOptions& options, bool* vanished) {
+  MOORING_ASSIGN_OR_RETURN(const std::vector<uint64_t> slots,
+                           ListSlots(store, first == 0 ? 0 : first - 1, options));
+  std::vector<std::optional<JournalItem>> read(slots.size());
+  MOORING_RETURN_IF_ERROR(InParallel(slots.size(), [&](size_t i) -> absl::Status {
+    MOORING_ASSIGN_OR_RETURN(
+        read[i], ReadObject(store, SlotKey(slots[i]), {slots[i], slots[i]}, false, options));
+    return absl::OkStatus();
+  }));
+  std::vector<JournalItem> items;
+  for (std::optional<JournalItem>& item : read) {
+    if (!item) *vanished = true;
+    if (item) items.push_back(*std::move(item));
+  }
+  MOORING_RETURN_IF_ERROR(ReadMerged(store, first, options, &items, vanished));
+  return items;
 }
 
 }  // namespace
@@ -134,28 +214,13 @@ absl::Status Drive(JournalProtocol& protocol, ObjectStore& store, const DriveOpt
 
 absl::StatusOr<std::vector<JournalItem>> ReadJournal(ObjectStore& store, uint64_t first,
                                                      const RequestOptions& options) {
-  MOORING_ASSIGN_OR_RETURN(const std::vector<uint64_t> slots,
-                           ListSlots(store, first == 0 ? 0 : first - 1, options));
-  // Far away, what takes time is the round trip of each request.
-  std::vector<absl::StatusOr<std::optional<JournalItem>>> read(slots.size(), std::nullopt);
-  std::atomic<size_t> next{0};
-  std::atomic<bool> failed{false};
-  const auto work = [&] {
-    for (size_t i = next++; i < slots.size() && !failed; i = next++) {
-      read[i] = ReadSlot(store, slots[i], options);
-      if (!read[i].ok()) failed = true;
-    }
-  };
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < std::min(slots.size(), kReaders); ++i) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
-  std::vector<JournalItem> items;
-  for (absl::StatusOr<std::optional<JournalItem>>& item : read) {
-    MOORING_RETURN_IF_ERROR(item.status());
-    if (*item) items.push_back(**std::move(item));
+  for (int i = 1;; ++i) {
+    bool vanished = false;
+    MOORING_ASSIGN_OR_RETURN(std::vector<JournalItem> items,
+                             ReadOnce(store, first, options, &vanished));
+    // A collection came between: what it moved or deleted is named by a newer COLLECT.
+    if (!vanished || i == kAttempts) return items;
   }
-  return items;
 }
 
 absl::Status WriteHint(ObjectStore& store, uint64_t slot, const RequestOptions& options) {

@@ -30,8 +30,9 @@ struct DriveOptions {
 [[nodiscard]] absl::Status Drive(JournalProtocol& protocol, objectstore::ObjectStore& store,
                                  const DriveOptions& options = {});
 
-// The entries from slot `first` on, ascending. Entries that are damaged come with their status, and
-// those of a newer format make it fail. A slot that vanishes meanwhile is left out.
+// The entries from slot `first` on, ascending, with the merged logs that the newest COLLECT names
+// in their places. Entries that are damaged, and merged logs that are missing, come with their
+// status; those of a newer format make it fail. Where a slot vanishes meanwhile it is read again.
 absl::StatusOr<std::vector<JournalItem>> ReadJournal(
     objectstore::ObjectStore& store, uint64_t first,
     const objectstore::RequestOptions& options = {});

@@ -80,6 +80,7 @@ absl::Status JournalProtocol::BeginOwning(Found found) {
   logs_ = std::move(found.logs);
   min_log_ = found.min_log;
   for (const ArchivedFile& file : found.files) FileIsDurable(file);
+  checkpoint_files_ = std::move(found.checkpoint_files);
   phase_ = Phase::kOwning;
   return absl::OkStatus();
 }
@@ -110,7 +111,30 @@ absl::Status JournalProtocol::Send(Body body, std::string nonce, int64_t time_us
 }
 
 absl::Status JournalProtocol::Check(const ClaimEntry&, State*) const { return absl::OkStatus(); }
-absl::Status JournalProtocol::Check(const CollectEntry&, State*) const { return absl::OkStatus(); }
+
+// A8, as far as an owner knows it: what its newest checkpoint needs.
+absl::Status JournalProtocol::Check(const CollectEntry& collect, State*) const {
+  if (!rules_.needed_is_kept) return absl::OkStatus();
+  const auto holds = [](const SlotRange& range, uint64_t slot) {
+    return range.first <= slot && slot <= range.last;
+  };
+  for (const auto& [slot, last_sequence] : logs_) {
+    const auto is_it = [&, slot = slot](const SlotRange& range) { return holds(range, slot); };
+    const auto has_it = [&, slot = slot](const MergedLog& log) { return holds(log.slots, slot); };
+    const bool gone = std::any_of(collect.slots.begin(), collect.slots.end(), is_it);
+    const bool merged = std::any_of(collect.merged.begin(), collect.merged.end(), has_it);
+    if (!gone || merged) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        SlotKey(slot), " cannot be collected: a restore from the newest checkpoint needs it"));
+  }
+  for (const std::string& name : collect.files) {
+    if (checkpoint_files_.count(name) == 0) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(FileKey(name), " cannot be collected: the newest checkpoint names it"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status JournalProtocol::Check(const CloseEntry&, State*) const { return absl::OkStatus(); }
 
 absl::Status JournalProtocol::Check(const LogEntry& log, State* after) const {
@@ -322,6 +346,14 @@ void JournalProtocol::EntryStands() {
     // A later checkpoint of this owner never reaches less far.
     const auto needed = [&](const auto& log) { return log.second > checkpoint->max_sequence; };
     logs_.erase(logs_.begin(), std::find_if(logs_.begin(), logs_.end(), needed));
+    checkpoint_files_.clear();
+    for (const ArchivedFile& file : checkpoint->files) checkpoint_files_.insert(file.name);
+  }
+  if (const auto* collect = entry_.As<CollectEntry>(); collect && rules_.collected_is_forgotten) {
+    const std::set<std::string> gone(collect->files.begin(), collect->files.end());
+    absl::erase_if(durable_files_, [&](const std::string& identity) {
+      return gone.count(identity.substr(0, identity.find('/'))) != 0;
+    });
   }
   head_ = next_slot_++;
   Finish(Phase::kOwning);
@@ -371,6 +403,7 @@ std::string JournalProtocol::Fingerprint() const {
       next_slot_, " ", claim_slot_, " ", resent_, " ", synced_, " ", hint_, " ", min_log_);
   for (const auto& [slot, sequence] : logs_) absl::StrAppend(&out, " L", slot, ",", sequence);
   for (const std::string& file : files) absl::StrAppend(&out, " F", file);
+  for (const std::string& file : checkpoint_files_) absl::StrAppend(&out, " K", file);
   if (restorable_) {
     absl::StrAppend(&out, " R", restorable_->last_sequence);
     for (const HistoryEntry& entry : restorable_->history.entries()) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,14 +48,16 @@ struct JournalReply {
 
 // Tests switch rules off one by one, to prove that they would notice.
 struct ProtocolRules {
-  bool collision_fences = true;     // A3: an entry of another in one's slot ends the ownership.
-  bool claim_is_verified = true;    // A3: a claim counts only with nothing beyond it.
-  bool resend_is_verified = true;   // A5: so does an entry that was sent twice.
-  bool resend_is_the_same = true;   // A5: what is sent again is never rebuilt.
-  bool chain_is_unbroken = true;    // A6: an entry follows what the archive can restore.
-  bool only_synced_is_sent = true;  // A6.
-  bool files_come_first = true;     // A2: a checkpoint names durable files only.
-  bool replay_is_complete = true;   // A7: replay begins before the first entry that is needed.
+  bool collision_fences = true;        // A3: an entry of another in one's slot ends the ownership.
+  bool claim_is_verified = true;       // A3: a claim counts only with nothing beyond it.
+  bool resend_is_verified = true;      // A5: so does an entry that was sent twice.
+  bool resend_is_the_same = true;      // A5: what is sent again is never rebuilt.
+  bool chain_is_unbroken = true;       // A6: an entry follows what the archive can restore.
+  bool only_synced_is_sent = true;     // A6.
+  bool files_come_first = true;        // A2: a checkpoint names durable files only.
+  bool replay_is_complete = true;      // A7: replay begins before the first entry that is needed.
+  bool needed_is_kept = true;          // A8: what the newest checkpoint needs is not collected.
+  bool collected_is_forgotten = true;  // A2: what was named in a COLLECT is not durable any more.
 };
 
 // One owner's side of the journal, without any I/O: it says what to ask of the object store and is
@@ -108,8 +111,9 @@ class JournalProtocol {
     // The log entries that a checkpoint would still need: slot and last sequence, ascending.
     std::vector<std::pair<uint64_t, uint64_t>> logs;
     uint64_t min_log = 0;  // Of the checkpoint that leads there.
-    // The files that kept checkpoints name.
-    std::vector<ArchivedFile> files;
+    // The files that kept checkpoints name, and the names of those of the newest one.
+    std::vector<ArchivedFile> files = {};
+    std::set<std::string> checkpoint_files = {};
   };
   [[nodiscard]] absl::Status BeginOwning(Found found);
 
@@ -210,6 +214,7 @@ class JournalProtocol {
   std::vector<std::pair<uint64_t, uint64_t>> logs_;
   uint64_t min_log_ = 0;  // Checkpoints replay no older log.
   absl::flat_hash_set<std::string> durable_files_;
+  std::set<std::string> checkpoint_files_;  // Of the newest checkpoint.
   uint64_t synced_ = 0;
 };
 

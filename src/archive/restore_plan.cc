@@ -2,41 +2,14 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "mooring/status_macros.h"
+#include "src/archive/collected.h"
 #include "src/base/status.h"
 
 namespace mooring::archive {
 namespace {
-
-// What COLLECT entries have named.
-class Collected {
- public:
-  explicit Collected(const std::vector<JournalItem>& journal) {
-    for (const JournalItem& item : journal) {
-      const auto* collect = item.entry ? item.entry->As<CollectEntry>() : nullptr;
-      if (collect == nullptr) continue;
-      slots_.insert(slots_.end(), collect->slots.begin(), collect->slots.end());
-      files_.insert(collect->files.begin(), collect->files.end());
-    }
-  }
-
-  bool Slot(uint64_t slot) const {
-    return std::any_of(slots_.begin(), slots_.end(), [slot](const SlotRange& range) {
-      return range.first <= slot && slot <= range.last;
-    });
-  }
-  bool AnyFileOf(const CheckpointEntry& checkpoint) const {
-    return std::any_of(checkpoint.files.begin(), checkpoint.files.end(),
-                       [&](const ArchivedFile& file) { return files_.count(file.name) != 0; });
-  }
-
- private:
-  std::vector<SlotRange> slots_;
-  std::set<std::string> files_;
-};
 
 // Follows the log from one checkpoint to the target.
 class Replay {
@@ -52,9 +25,11 @@ class Replay {
   absl::StatusOr<RestorePlan> Run(const std::vector<JournalItem>& items) {
     uint64_t expected = base_.replay_from;
     for (const JournalItem& item : items) {
-      if (item.slot < base_.replay_from) continue;
-      if (item.slot != expected) return Missing(expected);
-      expected = item.slot + 1;
+      const uint64_t last = std::max(item.slot, item.last_slot);
+      if (last < base_.replay_from) continue;
+      // A merged log stands for every slot of its range; what else is there comes besides.
+      if (item.slot > expected) return Missing(expected);
+      expected = std::max(expected, last + 1);
       if (!item.entry) {
         Doubt(item);
         continue;
@@ -210,7 +185,7 @@ std::vector<EntryPtr> Checkpoints(const std::vector<JournalItem>& items,
   std::vector<EntryPtr> checkpoints;
   for (auto item = items.rbegin(); item != items.rend(); ++item) {
     const auto* checkpoint = item->entry ? item->entry->As<CheckpointEntry>() : nullptr;
-    if (checkpoint == nullptr || collected.AnyFileOf(*checkpoint)) continue;
+    if (checkpoint == nullptr || !collected.Keeps(*item, *checkpoint)) continue;
     checkpoints.push_back(item->entry);
   }
   return checkpoints;
@@ -220,11 +195,7 @@ std::vector<JournalItem> Remaining(const std::vector<JournalItem>& journal,
                                    const RestoreTarget& target, const Collected& collected) {
   std::vector<JournalItem> items;
   for (const JournalItem& item : journal) {
-    // A claim is never collected (A4), whatever anyone names.
-    const bool claim = item.entry && item.entry->As<ClaimEntry>() != nullptr;
-    if (item.slot <= target.last_slot && (claim || !collected.Slot(item.slot))) {
-      items.push_back(item);
-    }
+    if (item.slot <= target.last_slot && !collected.IsGone(item)) items.push_back(item);
   }
   return items;
 }

@@ -17,6 +17,8 @@ struct JournalItem {
   uint64_t slot = 0;
   EntryPtr entry;       // Null where the object could not be read as an entry.
   absl::Status status;  // Then why.
+  // Of a merged log: the last slot that it stands for; `slot` is the first. Else 0.
+  uint64_t last_slot = 0;
 };
 
 struct RestoreTarget {

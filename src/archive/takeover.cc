@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "mooring/status_macros.h"
+#include "src/archive/collected.h"
 #include "src/archive/journal.h"
 #include "src/archive/pin.h"
 #include "src/base/random_id.h"
@@ -72,23 +73,15 @@ uint64_t MaxEpoch(const std::vector<JournalItem>& items, const std::string& own)
 // The files of the checkpoints that were not collected and can be used.
 std::vector<ArchivedFile> KeptFiles(const std::vector<JournalItem>& items,
                                     const std::map<uint64_t, absl::Status>& unusable) {
-  std::vector<std::string> collected;
+  const Collected collected(items);
   std::vector<ArchivedFile> files;
   for (const JournalItem& item : items) {
-    if (!item.entry) continue;
-    if (const auto* collect = item.entry->As<CollectEntry>()) {
-      collected.insert(collected.end(), collect->files.begin(), collect->files.end());
-    }
-    const auto* checkpoint = item.entry->As<CheckpointEntry>();
-    if (checkpoint != nullptr && unusable.count(item.slot) == 0) {
+    const auto* checkpoint = item.entry ? item.entry->As<CheckpointEntry>() : nullptr;
+    if (checkpoint == nullptr || !collected.Keeps(item, *checkpoint)) continue;
+    if (unusable.count(item.slot) == 0) {
       files.insert(files.end(), checkpoint->files.begin(), checkpoint->files.end());
     }
   }
-  std::sort(collected.begin(), collected.end());
-  const auto gone = [&](const ArchivedFile& file) {
-    return std::binary_search(collected.begin(), collected.end(), file.name);
-  };
-  files.erase(std::remove_if(files.begin(), files.end(), gone), files.end());
   return files;
 }
 
@@ -295,6 +288,9 @@ class Run {
       found.logs = view.plan->log_slots;
       found.min_log = view.plan->min_log;
       found.files = view.files;
+      for (const ArchivedFile& file : view.plan->checkpoint->As<CheckpointEntry>()->files) {
+        found.checkpoint_files.insert(file.name);
+      }
     }
     MOORING_RETURN_IF_ERROR(protocol_->BeginOwning(std::move(found)));
     if (!view.plan) view.files.clear();

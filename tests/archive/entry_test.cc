@@ -22,10 +22,15 @@ std::vector<Entry> OneOfEachKind() {
   CollectEntry collect;
   collect.slots = {{2, 3}, {5, 5}};
   collect.files = {"1-000012-s-100"};
+  collect.merged = {{{3, 5}, "3-5-s", 1000}, {{6, 8}, "6-8-s", 70}};
+  LogEntry merged = Log({MakeSegment(1, 1, 4)});
+  merged.last_slot = 12;
   return {MakeEntry(9, 3, claim),
           MakeEntry(9, 3, Log({MakeSegment(1, 1, 4), MakeSegment(2, 5, 90, 5)})),
           MakeEntry(9, 3, Checkpoint(4, 7, MakeHistory({{1, 1}, {2, 5}}), 12)),
-          MakeEntry(9, 3, collect), MakeEntry(9, 3, CloseEntry())};
+          MakeEntry(9, 3, collect),
+          MakeEntry(9, 3, merged),
+          MakeEntry(9, 3, CloseEntry())};
 }
 
 TEST(EntryTest, EveryKindComesBackAsItWas) {
@@ -116,6 +121,12 @@ TEST(EntryTest, WhatWouldBeRefusedIsNotWritten) {
   CollectEntry collect;
   collect.slots = {{2, 5}, {5, 6}};
   refused(MakeEntry(9, 3, collect), "not ascending");
+  collect.slots.clear();
+  collect.merged = {{{2, 9}, "a", 1}};
+  refused(MakeEntry(9, 3, collect), "not ascending");
+  log = Log({MakeSegment(1, 1, 4)});
+  log.last_slot = 8;
+  refused(MakeEntry(9, 3, log), "merged log of slots 9 to 8");
 }
 
 TEST(EntryTest, TheIdentityComesBackAndIsChecked) {

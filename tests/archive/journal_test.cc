@@ -52,6 +52,38 @@ TEST_F(JournalTest, AnOwnerWritesWhatAReaderFinds) {
   EXPECT_EQ(next.head(), 3u);
 }
 
+// What a COLLECT names as merged is read in its place, whether the slots are deleted yet or not.
+TEST_F(JournalTest, MergedLogsStandForTheirSlots) {
+  JournalProtocol owner = Owner(1);
+  Append(owner, Log({MakeSegment(1, 1, 4)}));
+  Append(owner, Log({MakeSegment(1, 5, 6)}));
+  LogEntry joined = Log({MakeSegment(1, 1, 6)});
+  joined.last_slot = 3;
+  ASSERT_OK_AND_ASSIGN(const std::string object, EncodeEntry(MakeEntry(2, 1, joined)));
+  ASSERT_OK(store_->Put(MergedKey("2-3-x"), object));
+  CollectEntry collect;
+  collect.slots = {{2, 3}};
+  collect.merged = {{{2, 3}, "2-3-x", object.size()}};
+  Append(owner, collect);
+  for (const bool deleted : {false, true}) {
+    if (deleted) {
+      ASSERT_OK(store_->Delete(SlotKey(2)));
+      ASSERT_OK(store_->Delete(SlotKey(3)));
+    }
+    for (const uint64_t first : {1, 3}) {
+      ASSERT_OK_AND_ASSIGN(const std::vector<JournalItem> items, ReadJournal(*store_, first));
+      size_t logs = 0;
+      for (const JournalItem& item : items) logs += item.last_slot == 3 ? 1 : 0;
+      EXPECT_EQ(logs, 1u) << deleted << first;
+    }
+  }
+  ASSERT_OK(store_->Delete(MergedKey("2-3-x")));
+  ASSERT_OK_AND_ASSIGN(const std::vector<JournalItem> items, ReadJournal(*store_, 1));
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_THAT(items[1].status,
+              StatusIs(absl::StatusCode::kDataLoss, ::testing::HasSubstr("merged/2-3-x")));
+}
+
 TEST_F(JournalTest, TheOlderOwnerIsFenced) {
   JournalProtocol older = Owner(1);
   Owner(2);

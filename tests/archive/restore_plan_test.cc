@@ -140,6 +140,37 @@ TEST_F(RestorePlanTest, WhatACollectNamesIsGone) {
   EXPECT_THAT(PlanRestore(journal_, target), StatusIs(absl::StatusCode::kNotFound));
 }
 
+// A8: what is gone and was needed is never passed over in silence.
+TEST_F(RestorePlanTest, ACollectThatNamesANeededLogIsNoShorterState) {
+  CollectEntry collect;
+  collect.slots = {{4, 4}};
+  Append(collect);
+  EXPECT_THAT(PlanRestore(journal_),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("00000000000000000004 is missing")));
+}
+
+// Only the newest COLLECT counts, for it says all of it.
+TEST_F(RestorePlanTest, AMergedLogStandsForWhatACollectNames) {
+  LogEntry merged = Log({MakeSegment(1, 1, 6)});
+  merged.last_slot = 5;
+  Append(CollectEntry());  // Slot 5: superseded.
+  CollectEntry collect;
+  collect.slots = {{3, 5}};
+  collect.merged = {{{3, 5}, "3-5-x", 1}};
+  Append(collect);
+  JournalItem item{3, std::make_shared<const Entry>(MakeEntry(3, 1, merged)), {}, 5};
+  journal_.insert(journal_.begin() + 2, item);
+  for (const bool deleted : {false, true}) {
+    if (deleted) journal_.erase(journal_.begin() + 3, journal_.begin() + 6);
+    ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+    EXPECT_EQ(plan.state.last_sequence, 6u);
+    EXPECT_EQ(plan.logs.size(), 1u);
+    EXPECT_TRUE(plan.complete);
+  }
+  journal_.erase(journal_.begin() + 2);
+  EXPECT_THAT(PlanRestore(journal_), StatusIs(absl::StatusCode::kDataLoss));
+}
+
 TEST_F(RestorePlanTest, ADamagedCheckpointCostsNothingWhereTheLogIsWhole) {
   Append(Checkpoint(5, 6, MakeHistory({{1, 1}}), 12));
   Append(Log({MakeSegment(1, 7, 8)}));
