@@ -194,6 +194,25 @@ absl::StatusOr<std::unique_ptr<ManifestWitness>> ManifestWitness::Load(
   return witness;
 }
 
+absl::Status ManifestWitness::CheckSlots(rocksdb::FileSystem* files, const std::string& directory) {
+  const std::string path = absl::StrCat(directory, "/", kName);
+  if (files->FileExists(path, {}, nullptr).IsNotFound()) return absl::OkStatus();
+  MOORING_ASSIGN_OR_RETURN(const Prefix bytes,
+                           ReadPrefix(files, path, 2 * kSlotBytes, /*keep=*/true));
+  for (uint64_t at = 0; at < 2 * kSlotBytes; at += kSlotBytes) {
+    uint64_t sequence = 0;
+    std::vector<Entry> entries;
+    const std::string_view all = bytes.text;
+    if (all.size() >= at + kSlotBytes &&
+        DecodeSlot(all.substr(at, kSlotBytes), &sequence, &entries)) {
+      continue;
+    }
+    return absl::DataLossError(absl::StrCat(
+        path, " is damaged: one of its two copies, from offset ", at, " on, fails its checksum"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ManifestWitness::LoadSlots() {
   const std::string path = directory_ + "/" + kName;
   if (files_->FileExists(path, {}, nullptr).IsNotFound()) return absl::OkStatus();

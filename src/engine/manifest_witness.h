@@ -36,6 +36,9 @@ class ManifestWitness {
   static absl::StatusOr<std::unique_ptr<ManifestWitness>> Load(rocksdb::FileSystem* files,
                                                                const std::string& directory);
 
+  // DATA_LOSS where either copy is damaged, which Load() passes over; the message has its offset.
+  static absl::Status CheckSlots(rocksdb::FileSystem* files, const std::string& directory);
+
   // Durable when OK is returned. Thread-safe.
   absl::Status Record(const Entry& entry) ABSL_LOCKS_EXCLUDED(mutex_);
 

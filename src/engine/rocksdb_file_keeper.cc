@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "mooring/status_macros.h"
@@ -16,6 +15,7 @@
 #include "src/base/crc32c.h"
 #include "src/base/status.h"
 #include "src/engine/base_file_system.h"
+#include "src/engine/frozen_file_system.h"
 #include "src/engine/manifest_witness.h"
 #include "src/engine/rocksdb_compat.h"
 #include "src/engine/rocksdb_options.h"
@@ -32,56 +32,6 @@ using Reader = wal::WindowReader;
 // So small that no sync waits long for it.
 constexpr uint64_t kPieceBytes = uint64_t{128} << 10;
 constexpr uint64_t kBlockBytes = 4096;
-
-// The file system of an engine that must not be changed: without its logs, so that nothing is
-// replayed, and refusing every change.
-class FrozenFileSystem : public rocksdb::FileSystemWrapper {
- public:
-  using FileSystemWrapper::FileSystemWrapper;
-  using Debug = rocksdb::IODebugContext;
-  const char* Name() const override { return "MooringFrozenFileSystem"; }
-
-  IOStatus GetChildren(const std::string& path, const IOOptions& options,
-                       std::vector<std::string>* names, Debug* debug) override {
-    const IOStatus listed = target()->GetChildren(path, options, names, debug);
-    const auto is_log = [](const std::string& name) { return absl::EndsWith(name, ".log"); };
-    names->erase(std::remove_if(names->begin(), names->end(), is_log), names->end());
-    return listed;
-  }
-  IOStatus NewWritableFile(const std::string&, const rocksdb::FileOptions&,
-                           std::unique_ptr<rocksdb::FSWritableFile>*, Debug*) override {
-    return Refusal();
-  }
-  IOStatus ReopenWritableFile(const std::string&, const rocksdb::FileOptions&,
-                              std::unique_ptr<rocksdb::FSWritableFile>*, Debug*) override {
-    return Refusal();
-  }
-  IOStatus ReuseWritableFile(const std::string&, const std::string&, const rocksdb::FileOptions&,
-                             std::unique_ptr<rocksdb::FSWritableFile>*, Debug*) override {
-    return Refusal();
-  }
-  IOStatus NewRandomRWFile(const std::string&, const rocksdb::FileOptions&,
-                           std::unique_ptr<rocksdb::FSRandomRWFile>*, Debug*) override {
-    return Refusal();
-  }
-  IOStatus DeleteFile(const std::string&, const IOOptions&, Debug*) override { return Refusal(); }
-  IOStatus Truncate(const std::string&, size_t, const IOOptions&, Debug*) override {
-    return Refusal();
-  }
-  IOStatus CreateDir(const std::string&, const IOOptions&, Debug*) override { return Refusal(); }
-  IOStatus CreateDirIfMissing(const std::string&, const IOOptions&, Debug*) override {
-    return IOStatus::OK();
-  }
-  IOStatus RenameFile(const std::string&, const std::string&, const IOOptions&, Debug*) override {
-    return Refusal();
-  }
-  IOStatus LinkFile(const std::string&, const std::string&, const IOOptions&, Debug*) override {
-    return Refusal();
-  }
-
- private:
-  static IOStatus Refusal() { return IOStatus::IOError("this engine is only looked at"); }
-};
 
 absl::StatusOr<std::vector<LiveFile>> FilesOf(rocksdb::DB& db) {
   std::vector<rocksdb::LiveFileMetaData> metadata;
@@ -100,7 +50,7 @@ absl::StatusOr<std::vector<LiveFile>> ListClosed(const EngineOptions& options,
   MOORING_ASSIGN_OR_RETURN(const auto proved,
                            NewManifestFileSystem(std::move(base), options.directory));
   const std::unique_ptr<rocksdb::Env> env =
-      rocksdb::NewCompositeEnv(std::make_shared<FrozenFileSystem>(proved));
+      rocksdb::NewCompositeEnv(std::make_shared<FrozenFileSystem>(proved, FrozenFileSystem::Logs()));
   EngineOptions quiet = options;
   quiet.create = false;
   quiet.log = nullptr;

@@ -120,6 +120,18 @@ absl::StatusOr<uint64_t> ReadEpoch(const std::string& path) {
   return slots[Newest(slots)]->epoch;
 }
 
+absl::Status CheckEpoch(const std::string& path) {
+  MOORING_ASSIGN_OR_RETURN(const Slots slots, ReadSlots(path));
+  for (uint32_t i = 0; i < kSlots; ++i) {
+    if (slots[i].has_value()) continue;
+    return absl::DataLossError(absl::StrCat(path, " is damaged at offset ", i * kSlotBytes,
+                                            ": that slot fails its checksum. The other one, at "
+                                            "epoch ",
+                                            slots[1 - i]->epoch, ", is whole."));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<uint64_t> RaiseEpoch(const std::string& path, std::string_view store_id) {
   absl::StatusOr<PosixFile> file = PosixFile::Open(path, O_RDWR);
   if (absl::IsNotFound(file.status())) {

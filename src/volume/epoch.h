@@ -22,6 +22,10 @@ namespace mooring::volume {
 // DATA_LOSS            both slots are damaged, or the size is wrong; the message has the offset.
 absl::StatusOr<uint64_t> ReadEpoch(const std::string& path);
 
+// Of every slot. DATA_LOSS where any is damaged; the message has its offset, and the next open
+// repairs it where the other one is whole. Else as ReadEpoch().
+[[nodiscard]] absl::Status CheckEpoch(const std::string& path);
+
 // Raises the epoch of `store_id` above every one that was ever returned, and returns it, durable.
 // Overwrites in place: needs no space on the volume. The caller is the volume's owner.
 //

@@ -94,4 +94,16 @@ absl::StatusOr<OwnerLock> OwnerLock::Acquire(const std::string& path, absl::Dura
   }
 }
 
+absl::StatusOr<std::optional<std::string>> OwnerLock::HolderOf(const std::string& path) {
+  MOORING_ASSIGN_OR_RETURN(const PosixFile file, PosixFile::Open(path, O_RDONLY));
+  struct flock whole_file = {};
+  whole_file.l_type = F_WRLCK;
+  whole_file.l_whence = SEEK_SET;
+  while (::fcntl(file.fd(), F_OFD_GETLK, &whole_file) != 0) {
+    if (errno != EINTR) return ErrnoError("ask for the lock on", path, errno);
+  }
+  if (whole_file.l_type == F_UNLCK) return std::optional<std::string>();
+  return std::optional<std::string>(ReadHolder(file));
+}
+
 }  // namespace mooring::volume

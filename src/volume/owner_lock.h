@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -27,6 +28,10 @@ class OwnerLock {
   //                      waited.
   static absl::StatusOr<OwnerLock> Acquire(const std::string& path, absl::Duration timeout,
                                            const std::function<void()>& waiting);
+
+  // Who holds the lock on `path`, asked without taking it; nothing where nobody does. NOT_FOUND
+  // where there is no such file.
+  static absl::StatusOr<std::optional<std::string>> HolderOf(const std::string& path);
 
   OwnerLock(OwnerLock&&) noexcept = default;
   OwnerLock& operator=(OwnerLock&&) noexcept = default;

@@ -54,6 +54,26 @@ absl::StatusOr<Inventory> InventoryFile::Load(rocksdb::FileSystem* fs, const std
                    StoreIdToString(store_id), ": is the right volume mounted?"));
 }
 
+absl::Status InventoryFile::CheckSlots(rocksdb::FileSystem* fs, const std::string& directory) {
+  const std::string path = PathIn(directory);
+  MOORING_ASSIGN_OR_RETURN(auto reader,
+                           WindowReader::Open(fs, path, WindowReader::Source::kDevice));
+  for (uint64_t slot = 0; slot < 2; ++slot) {
+    MOORING_ASSIGN_OR_RETURN(const std::string_view bytes,
+                             reader->Read(slot * kInventorySlotBytes, kInventorySlotBytes));
+    Inventory inventory;
+    if (DecodeInventory(bytes, &inventory) != Decoded::kDamaged) continue;
+    // A new file has one slot that was never written.
+    if (bytes.size() == kInventorySlotBytes &&
+        bytes.find_first_not_of('\0') == std::string_view::npos) {
+      continue;
+    }
+    return absl::DataLossError(absl::StrCat(path, " is damaged: one of its two slots, from offset ",
+                                            slot * kInventorySlotBytes, " on, fails its checksum"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status InventoryFile::Create(rocksdb::FileSystem* fs, const std::string& directory,
                                    const Inventory& inventory) {
   const std::string path = PathIn(directory);

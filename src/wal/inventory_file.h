@@ -25,6 +25,9 @@ class InventoryFile {
   static absl::StatusOr<Inventory> Load(rocksdb::FileSystem* fs, const std::string& directory,
                                         const StoreId& store_id);
 
+  // DATA_LOSS where either slot is damaged, which Load() passes over; the message has its offset.
+  static absl::Status CheckSlots(rocksdb::FileSystem* fs, const std::string& directory);
+
   // Makes a file with `inventory`, whole or not at all; its name is durable only after the
   // directory is synced.
   static absl::Status Create(rocksdb::FileSystem* fs, const std::string& directory,

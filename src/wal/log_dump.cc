@@ -92,4 +92,8 @@ absl::StatusOr<LogDump> DumpLog(rocksdb::FileSystem* fs, const std::string& path
   return dump;
 }
 
+absl::StatusOr<LogDump> DumpLog(const std::string& path) {
+  return DumpLog(rocksdb::FileSystem::Default().get(), path);
+}
+
 }  // namespace mooring::wal

@@ -33,5 +33,7 @@ struct LogDump {
 // NOT_FOUND            there is no such file.
 // FAILED_PRECONDITION  a newer format.
 absl::StatusOr<LogDump> DumpLog(rocksdb::FileSystem* fs, const std::string& path);
+// On the file system of the operating system.
+absl::StatusOr<LogDump> DumpLog(const std::string& path);
 
 }  // namespace mooring::wal

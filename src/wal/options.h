@@ -69,6 +69,9 @@ struct LogOptions {
   // Log bytes that RocksDB has read for its replay, and all that it will; until DatabaseOpened().
   std::function<void(int64_t done, int64_t total)> replay_progress;
 
+  // For a look that changes nothing: W8 is left out, so what it finds may not survive power loss.
+  bool only_look = false;
+
   TestSwitches test;
 };
 

@@ -56,7 +56,7 @@ class Recoverer {
 
   absl::Status LoadInventory() {
     // W8. Each write of a slot relies on the other one.
-    if (!options_.test.no_sync_before_scan) {
+    if (!options_.only_look && !options_.test.no_sync_before_scan) {
       const absl::Status synced =
           SyncFile(fs_, absl::StrCat(options_.directory, "/", InventoryFile::kName));
       if (!absl::IsNotFound(synced)) MOORING_RETURN_IF_ERROR(synced);
@@ -108,7 +108,7 @@ class Recoverer {
 
   absl::Status Scan(uint64_t number) {
     // W8: what the page cache shows may not be on the disk.
-    if (!options_.test.no_sync_before_scan) {
+    if (!options_.only_look && !options_.test.no_sync_before_scan) {
       MOORING_RETURN_IF_ERROR(SyncFile(fs_, Path(number)));
     }
     ScanOptions scan;

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # check.sh ROOT: fails, naming file and line, where the sources under ROOT break the layers:
 #
-#   store -> { archive, snapshot } -> engine -> { wal, volume, objectstore } -> base
+#   cli -> store -> { archive, snapshot } -> engine -> { wal, volume, objectstore } -> base
 #
 # A file includes its own part, parts on lower levels and the public headers; never a sibling, a part
 # above, or a test. RocksDB's headers stand in wal and engine only, and nothing public names RocksDB.
 set -euo pipefail
 cd "${1:?usage: check.sh ROOT}"
 
-declare -A level=([base]=0 [wal]=1 [volume]=1 [objectstore]=1 [engine]=2 [archive]=3 [snapshot]=3 [store]=4)
+declare -A level=([base]=0 [wal]=1 [volume]=1 [objectstore]=1 [engine]=2 [archive]=3 [snapshot]=3 [store]=4 [cli]=5)
 broken=0
 
 complain() {  # complain FILE:LINE:TEXT RULE
