@@ -370,6 +370,45 @@ TEST_P(SnapshotFileTest, WhatIsDamagedOrEndsEarlyBecomesNoStore) {
   EXPECT_EQ(Entries(table.Scan()), Entries(table_.Scan()));
 }
 
+// Both capture states of the engine, and neither needs to wait for the other.
+TEST_P(SnapshotFileTest, ExportsAndAnArchiveDoNotDisturbEachOther) {
+  options_.archive.url = absl::StrCat("file://", MakeDirectory("archive"));
+  options_.archive.ship_interval = absl::Milliseconds(20);
+  Reopen();  // Its first checkpoint is on its way.
+  Fill();
+  for (int i = 0; i < 5; ++i) {
+    const std::string path = directory_.File(absl::StrCat("snapshot", i));
+    // A table that is new needs a checkpoint before anything ships.
+    Table table = Open(absl::StrCat("new", i));
+    ASSERT_OK(table.Put("k", "v"));
+    ASSERT_OK(store_->ExportSnapshot(path));
+    ASSERT_OK(VerifySnapshot(path));
+    ASSERT_OK(store_->WaitArchived(store_->version(), absl::Minutes(2)));
+  }
+  ImportOptions into = Into("copy");
+  into.keep_store_id = true;
+  ASSERT_OK(ImportSnapshot(directory_.File("snapshot4"), into));
+  ASSERT_OK(table_.Put("after", "the snapshot"));
+  const std::vector<Entry> held = Entries(table_.Scan());
+  ASSERT_OK(store_->Close(absl::Minutes(2)).status);
+  // The copy is an older state of the archive's store, and is known as one.
+  options_.volume = into.volume;
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> copy, Store::Open(options_));
+  ASSERT_OK_AND_ASSIGN(Table table, copy->OpenTable("t"));
+  EXPECT_EQ(Entries(table.Scan()), held);
+}
+
+// One of another id is no heir of its archive.
+TEST_P(SnapshotFileTest, AStoreWithItsOwnIdDoesNotTakeTheArchiveOfTheOther) {
+  options_.archive.url = absl::StrCat("file://", MakeDirectory("archive"));
+  Reopen();
+  ASSERT_OK(store_->ExportSnapshot(Fill()));
+  ASSERT_OK(store_->Close(absl::Minutes(2)).status);
+  ASSERT_OK(ImportSnapshot(directory_.File("snapshot"), Into("copy")));
+  options_.volume = directory_.File("copy");
+  EXPECT_THAT(Store::Open(options_), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
 // One may be dropped between the moment of the commits and that of the files.
 TEST_P(SnapshotFileTest, TablesThatComeAndGoDuringExportsAreThereOrNotAsOfOneMoment) {
   Fill();
