@@ -37,7 +37,8 @@ class Probe {
       MOORING_RETURN_IF_ERROR(NewObjectIsListed(round));
     }
     MOORING_RETURN_IF_ERROR(RangeIsExact());
-    return DeletedObjectIsGone();
+    MOORING_RETURN_IF_ERROR(DeletedObjectIsGone());
+    return DeletedObjectCanBeMadeAgain();
   }
 
  private:
@@ -114,7 +115,8 @@ class Probe {
     if (winners.size() > 1) {
       return Lie(absl::StrCat("of ", kRacers, " racing creates of one object ", winners.size(),
                               " were told that they made it; it ignores the condition "
-                              "\"only if absent\" (If-None-Match: *)."));
+                              "\"only if absent\" (If-None-Match: *), as some servers do where "
+                              "the bucket is versioned."));
     }
     const absl::StatusOr<std::string> bytes = store_.Get(key, Options());
     if (absl::IsNotFound(bytes.status()) && winners.size() == 1) {
@@ -178,6 +180,22 @@ class Probe {
     const absl::Status status = store_.Get(key, Options()).status();
     if (absl::IsNotFound(status)) return absl::OkStatus();
     return status.ok() ? Lie("a deleted object is still there.") : Failed(status, "reading");
+  }
+
+  // In a bucket with versions a deleted object's name leads to a mark that says so.
+  absl::Status DeletedObjectCanBeMadeAgain() const {
+    const std::string& key = *made_.begin();
+    const absl::Status status = store_.Create(key, "made again", Options());
+    if (absl::IsAlreadyExists(status)) {
+      return Lie("a deleted object's name counts as taken (is the bucket versioned?).");
+    }
+    if (!status.ok() && !absl::IsUnavailable(status)) {
+      return Failed(status, "creating a deleted object");
+    }
+    const absl::StatusOr<std::string> bytes = store_.Get(key, Options());
+    if (!bytes.ok()) return Failed(status.ok() ? bytes.status() : status, "creating again");
+    return *bytes == "made again" ? absl::OkStatus()
+                                  : Lie("an object that was made again has its old bytes.");
   }
 
   ObjectStore& store_;

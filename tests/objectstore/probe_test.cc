@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -94,6 +95,20 @@ void Refused(absl::StatusCode code, std::string_view words) {
 class Liar : public MemoryStore {
  public:
   bool honest = false;
+};
+
+// As a server may that takes the mark of a deletion for an object.
+class KeepsDeletedNames : public Liar {
+  absl::Status Create(std::string_view key, std::string_view data,
+                      const RequestOptions& options) override {
+    if (!honest && deleted_.count(std::string(key)) > 0) return absl::AlreadyExistsError("");
+    return MemoryStore::Create(key, data, options);
+  }
+  absl::Status Delete(std::string_view key, const RequestOptions& options) override {
+    deleted_.insert(std::string(key));
+    return MemoryStore::Delete(key, options);
+  }
+  std::set<std::string> deleted_;
 };
 
 class IgnoresTheCondition : public Liar {
@@ -208,6 +223,7 @@ TEST(ProbeTest, EachLieIsRefusedInWords) {
   Refused<IgnoresTheRange>(kLie, "not what was asked for");
   Refused<LosesWhatItMade>(kLie, "just made is not found");
   Refused<KeepsTheDeleted>(kLie, "still there");
+  Refused<KeepsDeletedNames>(kLie, "counts as taken");
 }
 
 TEST(ProbeTest, MissingListPermissionIsNamed) {

@@ -3,13 +3,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "mooring/s3.h"
-#include "src/base/posix_file.h"
 #include "src/objectstore/open.h"
-#include "src/objectstore/s3/credentials.h"
 #include "src/objectstore/s3/location.h"
 #include "src/objectstore/s3/xml.h"
 #include "tests/testing/status_matchers.h"
-#include "tests/testing/temp_directory.h"
 
 namespace mooring::objectstore {
 namespace {
@@ -17,7 +14,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 using testing::StatusIs;
 
 Environment Of(std::map<std::string, std::string> variables) {
@@ -80,39 +76,6 @@ TEST(S3LocationTest, EnablingMakesTheSchemeKnown) {
   EXPECT_EQ(store->name(), "s3://orders/pod-0/ at http://127.0.0.1:1");
 }
 
-TEST(CredentialsTest, EnvironmentComesFirst) {
-  CredentialsProvider provider(Of({{"AWS_ACCESS_KEY_ID", "id"},
-                                   {"AWS_SECRET_ACCESS_KEY", "secret"},
-                                   {"AWS_SESSION_TOKEN", "token"},
-                                   {"AWS_SHARED_CREDENTIALS_FILE", "/does/not/exist"}}));
-  EXPECT_TRUE(*provider.Get() == (Credentials{"id", "secret", "token"}));
-}
-
-TEST(CredentialsTest, FileIsReadAgainWhenItRotates) {
-  testing::TempDirectory directory;
-  const std::string path = directory.File("credentials");
-  const auto write = [&](std::string_view text) { ASSERT_OK(WriteFileDurably(path, text)); };
-  CredentialsProvider provider(
-      Of({{"AWS_SHARED_CREDENTIALS_FILE", path}, {"AWS_PROFILE", "orders"}}));
-  EXPECT_THAT(provider.Get(), StatusIs(absl::StatusCode::kUnauthenticated,
-                                       AllOf(HasSubstr(path), HasSubstr("AWS_ACCESS_KEY_ID"))));
-  write("[default]\naws_access_key_id = no\naws_secret_access_key = hunter2\n");
-  EXPECT_THAT(provider.Get(),
-              StatusIs(absl::StatusCode::kUnauthenticated,
-                       AllOf(HasSubstr("profile orders"), Not(HasSubstr("hunter2")))));
-  write(
-      "# a comment\n[default]\naws_access_key_id = no\n[orders]\n"
-      "aws_access_key_id = id1\n aws_secret_access_key=a=b/c+d\naws_session_token = t\n[x]\n");
-  EXPECT_TRUE(*provider.Get() == (Credentials{"id1", "a=b/c+d", "t"}));
-  write("[orders]\naws_access_key_id = id2\naws_secret_access_key = second\n");
-  EXPECT_TRUE(*provider.Get() == (Credentials{"id2", "second", ""}));
-  // Half written, then gone: the last ones stand.
-  write("[orders]\naws_access_key_id = id3\n");
-  EXPECT_EQ(provider.Get()->access_key_id, "id2");
-  ASSERT_OK(RemoveFile(path));
-  EXPECT_EQ(provider.Get()->access_key_id, "id2");
-}
-
 TEST(S3XmlTest, ListingIsParsed) {
   ASSERT_OK_AND_ASSIGN(
       const ListedPage page,
@@ -136,9 +99,20 @@ TEST(S3XmlTest, HalfADocumentIsNoListing) {
   }
 }
 
+TEST(S3XmlTest, EncodedKeysAreDecoded) {
+  ASSERT_OK_AND_ASSIGN(
+      const ListedPage page,
+      ParseListing("<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false"
+                   "</IsTruncated><Contents><Key>a%2Fb+c%2B%01%4</Key><Size>1</Size></Contents>"
+                   "</ListBucketResult>"));
+  EXPECT_EQ(page.objects.at(0).key, "a/b c+\x01%4");
+}
+
 TEST(S3XmlTest, ErrorCodeIsAWordOrNothing) {
   EXPECT_EQ(ParseErrorCode("<Error><Code>NoSuchKey</Code><Message>x</Message></Error>"),
             "NoSuchKey");
+  EXPECT_EQ(ParseErrorCode("<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>"),
+            "Throttling");
   EXPECT_THAT(ParseErrorCode("<Error><Code>secret: x</Code></Error>"), IsEmpty());
   EXPECT_THAT(ParseErrorCode("<html>nginx</html>"), IsEmpty());
   EXPECT_THAT(ParseErrorCode(""), IsEmpty());

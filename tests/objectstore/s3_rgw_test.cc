@@ -62,8 +62,9 @@ class BucketPlace : public Place {
   }
   void Abandon(const std::string& key) override {
     const Environment environment = EnvironmentOf(gateway_);
-    S3Client client(*ParseS3Location(UrlAt(gateway_, gateway_.endpoint, prefix_), environment),
-                    environment, S3Tuning());
+    const S3Location location =
+        *ParseS3Location(UrlAt(gateway_, gateway_.endpoint, prefix_), environment);
+    S3Client client(location, MakeCredentialsSource(environment, location, nullptr), S3Tuning());
     S3Request begin;
     begin.method = "POST";
     begin.key = absl::StrCat(prefix_, "/", key);

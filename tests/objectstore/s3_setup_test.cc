@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -242,6 +243,31 @@ TEST_F(S3SessionTest, SessionThatExpiredIsNamedAndItsSuccessorIsTaken) {
   EXPECT_OK(rotating->Create("a", "x"));
 }
 
+TEST_F(S3SessionTest, WritersOutliveTheirSessions) {
+  BeginSession(900);  // For the endpoint.
+  credentials_.clear();
+  std::atomic<int> sessions{0};
+  S3Options options;
+  options.credentials = [&]() -> absl::StatusOr<S3Credentials> {
+    S3Credentials session;
+    session.expiry = absl::Now() + absl::Seconds(2);
+    BeginSession(2);
+    session.access_key_id = credentials_["AWS_ACCESS_KEY_ID"];
+    session.secret_access_key = credentials_["AWS_SECRET_ACCESS_KEY"];
+    session.session_token = credentials_["AWS_SESSION_TOKEN"];
+    ++sessions;
+    return session;
+  };
+  const std::unique_ptr<ObjectStore> store = *S3Store::Open(
+      *ParseUrl(absl::StrCat("s3://", gateway_.bucket, "/", prefix_, "?endpoint=", endpoint_)),
+      [](const char*) { return std::string(); }, {}, options);
+  const Deadline deadline(absl::Seconds(120));
+  for (int i = 0; sessions < 4 && !deadline.Passed(); ++i) {
+    ASSERT_OK(store->Create(absl::StrCat("k", i), "x"));
+  }
+  EXPECT_GE(sessions, 4);
+}
+
 TEST_F(S3SessionTest, ServerThatDoesNotTellWrongFromForbiddenIsNotBelieved) {
   BeginSession(900);
   credentials_ = {{"AWS_ACCESS_KEY_ID", gateway_.access_key_id},
@@ -295,6 +321,70 @@ TEST_F(GoBetweenTest, StoreWithoutConditionalCreatesIsNoArchive) {
   EXPECT_THAT(ProbeObjectStore(*Open(proxy_->endpoint())),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("s3://mooring/"), HasSubstr("conditional creates"))));
+}
+
+// A delete leaves a mark there, which hides the object and is none.
+class VersionedBucketTest : public S3SetupTest {
+ protected:
+  void SetUp() override {
+    S3SetupTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    gateway_.bucket = absl::StrCat("versioned-", RandomId());
+    Send("PUT", {}, "");
+    Send("PUT", {{"versioning", ""}},
+         "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>");
+  }
+  std::string Send(const std::string& method, Variables query, std::string_view body) {
+    const auto nothing = [](const char*) { return std::string(); };
+    const S3Location location = *ParseS3Location(
+        *ParseUrl(absl::StrCat("s3://", gateway_.bucket, "?endpoint=", gateway_.endpoint)),
+        nothing);
+    S3Client client(
+        location,
+        MakeCredentialsSource(
+            nothing, location,
+            [this] {
+              return S3Credentials{gateway_.access_key_id, gateway_.secret_access_key, ""};
+            }),
+        S3Tuning());
+    S3Request request;
+    request.method = method;
+    request.query = std::move(query);
+    request.body = body;
+    const auto answer = client.Send(request, Deadline(absl::Seconds(60)));
+    EXPECT_OK(answer);
+    return answer.ok() ? answer->body : "";
+  }
+};
+
+TEST_F(VersionedBucketTest, DeletedObjectIsAbsentAndCanBeMadeAgain) {
+  const std::unique_ptr<ObjectStore> store = Open(gateway_.endpoint);
+  ASSERT_OK(store->Create("slot", "first"));
+  ASSERT_OK(store->Delete("slot"));
+  EXPECT_THAT(Send("GET", {{"versions", ""}}, ""), HasSubstr("<DeleteMarker>"));
+  EXPECT_THAT(store->Get("slot"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(store->GetRange("slot", 0, 1), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_TRUE(store->List("", "", 10)->empty());
+  ASSERT_OK(store->Create("slot", "second"));
+  EXPECT_EQ(*store->Get("slot"), "second");
+  EXPECT_EQ(store->List("", "", 10)->size(), 1);
+  ASSERT_OK(store->Delete("slot"));
+  ASSERT_OK(store->Delete("slot"));
+  EXPECT_THAT(store->Get("slot"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+// A9. Ceph 16 ignores the condition of a create where the bucket is versioned.
+TEST_F(VersionedBucketTest, ServesAsAnArchiveOrIsRefusedInWords) {
+  const std::unique_ptr<ObjectStore> store = Open(gateway_.endpoint);
+  ASSERT_OK(store->Create("slot", "first"));
+  const bool honest = absl::IsAlreadyExists(store->Create("slot", "second"));
+  const absl::Status probed = ProbeObjectStore(*store);
+  if (honest) {
+    EXPECT_OK(probed);
+  } else {
+    EXPECT_THAT(probed, StatusIs(absl::StatusCode::kFailedPrecondition,
+                                 AllOf(HasSubstr("cannot be an archive"), HasSubstr("versioned"))));
+  }
 }
 
 TEST_F(S3SetupTest, UrlForOtherTestsIsAnEmptyPlaceEachTime) {

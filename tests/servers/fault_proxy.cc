@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "mooring/status_macros.h"
 #include "src/base/status.h"
 #include "src/base/steady_clock.h"
@@ -86,6 +87,18 @@ struct FaultProxy::Request {
   std::string method;
   std::string target;
 
+  ReceivedRequest Received() const {
+    ReceivedRequest received{method, target, {}, body};
+    const std::vector<std::string> lines = absl::StrSplit(head, "\r\n", absl::SkipEmpty());
+    for (const std::string& line : lines) {
+      const size_t colon = line.find(':');
+      if (colon == std::string::npos) continue;
+      received.headers[absl::AsciiStrToLower(line.substr(0, colon))] =
+          std::string(absl::StripAsciiWhitespace(line.substr(colon + 1)));
+    }
+    return received;
+  }
+
   // Reads one from `fd`; `rest` keeps what arrived beyond it.
   bool Read(int fd, std::string& rest) {
     size_t end;
@@ -110,6 +123,13 @@ struct FaultProxy::Request {
   }
 };
 
+absl::StatusOr<std::unique_ptr<FaultProxy>> FaultProxy::StartBefore(Server server) {
+  std::unique_ptr<FaultProxy> proxy(new FaultProxy);
+  proxy->server_ = std::move(server);
+  if (absl::Status status = proxy->Listen(); !status.ok()) return status;
+  return proxy;
+}
+
 absl::StatusOr<std::unique_ptr<FaultProxy>> FaultProxy::Start(std::string_view server) {
   std::unique_ptr<FaultProxy> proxy(new FaultProxy);
   const size_t colon = server.rfind(':');
@@ -117,17 +137,22 @@ absl::StatusOr<std::unique_ptr<FaultProxy>> FaultProxy::Start(std::string_view s
       !absl::SimpleAtoi(ToAbsl(server.substr(colon + 1)), &proxy->server_port_)) {
     return absl::InvalidArgumentError(absl::StrCat(ToAbsl(server), " has no port"));
   }
-  proxy->listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (absl::Status status = proxy->Listen(); !status.ok()) return status;
+  return proxy;
+}
+
+absl::Status FaultProxy::Listen() {
+  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = Loopback(0);
   socklen_t size = sizeof(address);
-  if (::bind(proxy->listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      ::listen(proxy->listener_, 128) != 0 ||
-      ::getsockname(proxy->listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+  if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      ::listen(listener_, 128) != 0 ||
+      ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
     return ErrnoError("listen", "127.0.0.1", errno);
   }
-  proxy->port_ = ::ntohs(address.sin_port);
-  proxy->acceptor_ = std::thread(&FaultProxy::Accept, proxy.get());
-  return proxy;
+  port_ = ::ntohs(address.sin_port);
+  acceptor_ = std::thread(&FaultProxy::Accept, this);
+  return absl::OkStatus();
 }
 
 FaultProxy::~FaultProxy() {
@@ -338,6 +363,7 @@ void FaultProxy::LandLate(const Request& request, absl::Duration delay) {
 
 // The server's whole answer; empty where it gives none. One connection each, which the server ends.
 std::string FaultProxy::Forward(const Request& request) {
+  if (server_ != nullptr) return server_(request.Received());
   if (server_port_ == 0) return "";
   const int fd = Track(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (fd < 0) return "";

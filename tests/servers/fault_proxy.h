@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -41,6 +43,14 @@ struct FaultRule {
   std::string body;
 };
 
+// A request as a server of the test's own sees it.
+struct ReceivedRequest {
+  std::string method;
+  std::string target;
+  std::map<std::string, std::string> headers;  // Lower-case names.
+  std::string body;
+};
+
 // An HTTP proxy on loopback between a client and one server, which does to chosen requests what a
 // bad network or a server in trouble does. The first rule that matches acts. Without a server every
 // request that no rule answers gets 502. Thread-safe. Stopped by the destructor, without waiting
@@ -49,6 +59,9 @@ class FaultProxy {
  public:
   // `server`: "http://127.0.0.1:7480", or empty.
   static absl::StatusOr<std::unique_ptr<FaultProxy>> Start(std::string_view server);
+  // Before `server`, which answers with the whole answer as it goes over the wire, on any thread.
+  using Server = std::function<std::string(const ReceivedRequest& request)>;
+  static absl::StatusOr<std::unique_ptr<FaultProxy>> StartBefore(Server server);
   ~FaultProxy();
   FaultProxy(const FaultProxy&) = delete;
   FaultProxy& operator=(const FaultProxy&) = delete;
@@ -67,6 +80,7 @@ class FaultProxy {
  private:
   struct Request;
   FaultProxy() = default;
+  absl::Status Listen();
   void Accept();
   void Serve(int client);
   bool Act(const FaultRule& rule, const Request& request, int client);
@@ -80,6 +94,7 @@ class FaultProxy {
   void Untrack(int fd);
   void Spawn(std::thread thread);
 
+  Server server_;
   int listener_ = -1;
   int port_ = 0;
   int server_port_ = 0;

@@ -20,10 +20,15 @@ bool IsRefusal(const absl::Status& status) {
 }
 
 // Ceph says no more than "denied" of a session that is over.
-absl::Status MentionSession(const absl::Status& status, const Credentials& credentials) {
-  if (!absl::IsPermissionDenied(status) || credentials.session_token.empty()) return status;
-  return absl::PermissionDeniedError(absl::StrCat(
-      status.message(), "; or the session token has expired, then renew the credentials"));
+absl::Status MentionSource(const absl::Status& status, const Credentials& credentials,
+                           std::string_view source) {
+  if (!IsRefusal(status)) return status;
+  const bool session = absl::IsPermissionDenied(status) && !credentials.session_token.empty();
+  return absl::Status(
+      status.code(),
+      absl::StrCat(status.message(),
+                   session ? "; or the session token has expired, then renew the credentials" : "",
+                   "; the credentials are those of ", ToAbsl(source)));
 }
 
 }  // namespace
@@ -31,19 +36,22 @@ absl::Status MentionSession(const absl::Status& status, const Credentials& crede
 // What one attempt came to.
 struct S3Client::Outcome {
   absl::StatusOr<HttpResponse> response;
-  // The server refused it before doing anything, or never saw it.
-  bool had_no_effect;
+  // The server never saw it.
+  bool not_sent = false;
+  Refusal refusal = Refusal::kNone;
 };
 
-S3Client::S3Client(S3Location location, const Environment& environment, const S3Tuning& tuning)
+S3Client::S3Client(S3Location location, std::unique_ptr<CredentialsSource> credentials,
+                   const S3Tuning& tuning)
     : location_(std::move(location)),
       tuning_(tuning),
-      credentials_(environment),
+      credentials_(std::move(credentials)),
       http_(location_.ca_file) {}
 
 void S3Client::Cancel() {
   cancelled_ = true;
   http_.Cancel();
+  credentials_.Cancel();
   absl::MutexLock lock(&mutex_);
   cancel_.SignalAll();
 }
@@ -100,15 +108,24 @@ S3Client::Outcome S3Client::SendOnce(const S3Request& request, const std::string
   ++requests_;
   Delivery delivery;
   absl::StatusOr<HttpResponse> response = http_.Perform(http, &delivery);
-  if (!response.ok()) return {response.status(), delivery == Delivery::kNotSent};
+  if (!response.ok()) {
+    return {response.status(), delivery == Delivery::kNotSent, Refusal::kNone};
+  }
   bytes_sent_ += request.body.size();
   bytes_received_ += response->body.size();
   const bool good = response->status >= 200 && response->status < 300;
   if (good && !(request.may_fail_late && !IsCompleted(response->body))) {
-    return {std::move(response), false};
+    return {std::move(response)};
   }
   const absl::Status status = ExplainAnswer(*response, location_, absl::Now());
-  return {MentionSession(status, credentials), IsRefusal(status)};
+  return {MentionSource(status, credentials, credentials_.source()), false, RefusalOf(*response)};
+}
+
+// Whether it is worth to send again what was refused. That is safe for a conditional create too: a
+// refusal that names its reason is S3's own, given before the object is looked at.
+bool S3Client::Renew(const Outcome& outcome, const Credentials& used, const Deadline& deadline) {
+  return (outcome.refusal == Refusal::kCredentials || outcome.refusal == Refusal::kForbidden) &&
+         credentials_.Replace(used, deadline);
 }
 
 // Waits a random time, so that many who failed together do not come back together.
@@ -125,6 +142,7 @@ absl::Status S3Client::Pause(int attempt, const Deadline& deadline) {
 
 absl::StatusOr<HttpResponse> S3Client::Send(const S3Request& request, const Deadline& deadline) {
   const std::string payload_hash = Sha256Hex(request.body);
+  bool renewed = false;
   for (int attempt = 1;; ++attempt) {
     if (cancelled_) {
       return Describe(request, absl::CancelledError("the store is being shut down"));
@@ -132,18 +150,21 @@ absl::StatusOr<HttpResponse> S3Client::Send(const S3Request& request, const Dead
     if (deadline.Passed()) {
       return Describe(request, absl::UnavailableError("the time for this request is over"));
     }
-    const absl::StatusOr<Credentials> credentials = credentials_.Get();
-    if (!credentials.ok()) return Describe(request, credentials.status());
-    Outcome outcome = SendOnce(request, payload_hash, *credentials, deadline.Left());
+    const absl::StatusOr<Credentials> credentials = credentials_.Get(deadline);
+    Outcome outcome = credentials.ok()
+                          ? SendOnce(request, payload_hash, *credentials, deadline.Left())
+                          : Outcome{credentials.status(), true};
     if (outcome.response.ok()) return std::move(outcome.response);
     const absl::Status& status = outcome.response.status();
-    // Credentials may have been replaced between reading and using them: once more with new ones.
-    const bool rotated = IsRefusal(status) && attempt == 1 && credentials_.Get().ok() &&
-                         !(*credentials_.Get() == *credentials);
-    const bool again = absl::IsUnavailable(status) &&
-                       (request.repeatable || outcome.had_no_effect) &&
+    const bool again = absl::IsUnavailable(status) && (request.repeatable || outcome.not_sent) &&
                        attempt < tuning_.max_attempts;
-    if ((!again && !rotated) || deadline.Passed()) return Describe(request, status);
+    if (!again) {
+      if (renewed || !credentials.ok() || !Renew(outcome, *credentials, deadline)) {
+        return Describe(request, status);
+      }
+      renewed = true;
+    }
+    if (deadline.Passed()) return Describe(request, status);
     ++retries_;
     if (absl::Status paused = Pause(attempt, deadline); !paused.ok()) {
       return Describe(request, paused);

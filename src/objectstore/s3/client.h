@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -48,7 +49,8 @@ struct S3Request {
 // into the codes of object_store.h. Thread-safe.
 class S3Client {
  public:
-  S3Client(S3Location location, const Environment& environment, const S3Tuning& tuning);
+  S3Client(S3Location location, std::unique_ptr<CredentialsSource> credentials,
+           const S3Tuning& tuning);
 
   // An answer of status 2xx. Besides the codes of object_store.h:
   //
@@ -67,6 +69,7 @@ class S3Client {
                    const Credentials& credentials, absl::Duration left);
   HttpRequest Sign(const S3Request& request, const std::string& payload_hash,
                    const Credentials& credentials) const;
+  bool Renew(const Outcome& outcome, const Credentials& used, const Deadline& deadline);
   absl::Status Pause(int attempt, const Deadline& deadline);
   absl::Status Describe(const S3Request& request, const absl::Status& status) const;
 
@@ -83,6 +86,16 @@ class S3Client {
   absl::Mutex mutex_;
   absl::CondVar cancel_;
 };
+
+// What a server refused a request for, before doing anything: S3 checks who sends it, and whether
+// that one may, ahead of all else.
+enum class Refusal {
+  kNone,
+  kCredentials,  // They are unknown, expired or do not fit the signature.
+  kForbidden,    // They are good but do not allow it; some servers say so of expired ones too.
+  kClock,
+};
+Refusal RefusalOf(const HttpResponse& response);
 
 // What an answer that is not 2xx means, by its status and S3's own error code.
 absl::Status ExplainAnswer(const HttpResponse& response, const S3Location& location,

@@ -29,6 +29,10 @@ constexpr KnownError kKnownErrors[] = {
      "on the way changes requests"},
     {"ExpiredToken", absl::StatusCode::kUnauthenticated,
      "the session token has expired; renew the credentials"},
+    {"ExpiredTokenException", absl::StatusCode::kUnauthenticated,
+     "the session token has expired; renew the credentials"},
+    {"TokenRefreshRequired", absl::StatusCode::kUnauthenticated,
+     "the session token must be renewed; renew the credentials"},
     {"InvalidToken", absl::StatusCode::kUnauthenticated,
      "the session token is not valid; check AWS_SESSION_TOKEN or the credentials file"},
     {"AccessDenied", absl::StatusCode::kPermissionDenied,
@@ -91,6 +95,17 @@ absl::Status ExplainCode(const std::string& code, const HttpResponse& response,
 }
 
 }  // namespace
+
+Refusal RefusalOf(const HttpResponse& response) {
+  const std::string code = ParseErrorCode(response.body);
+  if (code == "RequestTimeTooSkewed" || code == "RequestExpired") return Refusal::kClock;
+  for (const KnownError& known : kKnownErrors) {
+    if (known.code != code) continue;
+    if (known.status == absl::StatusCode::kUnauthenticated) return Refusal::kCredentials;
+    if (known.status == absl::StatusCode::kPermissionDenied) return Refusal::kForbidden;
+  }
+  return Refusal::kNone;
+}
 
 absl::Status ExplainAnswer(const HttpResponse& response, const S3Location& location,
                            absl::Time now) {

@@ -13,9 +13,10 @@
 
 namespace mooring {
 
-void EnableS3() {
-  objectstore::RegisterScheme(
-      "s3", [](const objectstore::Url& url) { return objectstore::S3Store::Open(url); });
+void EnableS3(S3Options options) {
+  objectstore::RegisterScheme("s3", [options = std::move(options)](const objectstore::Url& url) {
+    return objectstore::S3Store::Open(url, objectstore::ProcessEnvironment, {}, options);
+  });
 }
 
 }  // namespace mooring
@@ -29,9 +30,13 @@ constexpr int64_t kErrorBytes = int64_t{64} << 10;
 
 absl::StatusOr<std::unique_ptr<ObjectStore>> S3Store::Open(const Url& url,
                                                            const Environment& environment,
-                                                           const S3Tuning& tuning) {
+                                                           const S3Tuning& tuning,
+                                                           const S3Options& options) {
   MOORING_ASSIGN_OR_RETURN(S3Location location, ParseS3Location(url, environment));
-  return std::unique_ptr<ObjectStore>(new S3Store(std::move(location), environment, tuning));
+  std::unique_ptr<CredentialsSource> credentials =
+      MakeCredentialsSource(environment, location, options.credentials);
+  return std::unique_ptr<ObjectStore>(
+      new S3Store(std::move(location), std::move(credentials), tuning));
 }
 
 S3Request S3Store::Request(std::string method, std::string_view key) const {

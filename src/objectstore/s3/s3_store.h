@@ -24,7 +24,7 @@ class S3Store final : public ObjectStore {
   // Asks nothing of the server.
   static absl::StatusOr<std::unique_ptr<ObjectStore>> Open(
       const Url& url, const Environment& environment = ProcessEnvironment,
-      const S3Tuning& tuning = {});
+      const S3Tuning& tuning = {}, const S3Options& options = {});
 
   absl::Status Put(std::string_view key, std::string_view data,
                    const RequestOptions& options) override;
@@ -54,8 +54,9 @@ class S3Store final : public ObjectStore {
     std::string etag;
   };
 
-  S3Store(S3Location location, const Environment& environment, const S3Tuning& tuning)
-      : name_(location.Name()), client_(std::move(location), environment, tuning) {}
+  S3Store(S3Location location, std::unique_ptr<CredentialsSource> credentials,
+          const S3Tuning& tuning)
+      : name_(location.Name()), client_(std::move(location), std::move(credentials), tuning) {}
 
   S3Request Request(std::string method, std::string_view key) const;
   absl::StatusOr<Part> ReadPart(std::string_view key, int64_t offset, int64_t size,

@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/objectstore/s3/credentials_servers.h"
 
 namespace mooring::objectstore {
 namespace {
@@ -47,7 +48,10 @@ std::string Key(const pugi::xml_node& document, const pugi::xml_node& node, cons
 std::string ParseErrorCode(std::string_view body) {
   pugi::xml_document document;
   std::string code;
-  for (const char* c = Root(document, body, "Error").child_value("Code"); *c != '\0'; ++c) {
+  pugi::xml_node root = Root(document, body, "Error");
+  // As STS answers.
+  if (!root) root = document.child("ErrorResponse").child("Error");
+  for (const char* c = root.child_value("Code"); *c != '\0'; ++c) {
     if (!absl::ascii_isalnum(*c) || code.size() == kMaxCodeBytes) return "";
     code += *c;
   }
@@ -70,6 +74,23 @@ absl::StatusOr<ListedPage> ParseListing(std::string_view body) {
     page.objects.push_back(std::move(info));
   }
   return page;
+}
+
+absl::StatusOr<Credentials> ParseSts(std::string_view body) {
+  pugi::xml_document document;
+  const pugi::xml_node node = Root(document, body, "AssumeRoleWithWebIdentityResponse")
+                                  .child("AssumeRoleWithWebIdentityResult")
+                                  .child("Credentials");
+  Credentials credentials;
+  credentials.access_key_id = node.child_value("AccessKeyId");
+  credentials.secret_access_key = node.child_value("SecretAccessKey");
+  credentials.session_token = node.child_value("SessionToken");
+  if (!IsComplete(credentials) || credentials.session_token.empty() ||
+      !absl::ParseTime(absl::RFC3339_full, node.child_value("Expiration"), &credentials.expiry,
+                       nullptr)) {
+    return NotWhole("AssumeRoleWithWebIdentityResponse");
+  }
+  return credentials;
 }
 
 absl::StatusOr<UploadsPage> ParseUploads(std::string_view body) {
