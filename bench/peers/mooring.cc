@@ -12,6 +12,7 @@ absl::Status MooringPeer::Open(const PeerOptions& options) {
   store_options.volume = options.directory;
   store_options.allow_unsafe_volume = true;
   store_options.archive = archive_;
+  store_options.scrub_bytes_per_second = scrub_bytes_per_second_;
   store_options.write_buffer_bytes = options.write_buffer_bytes;
   if (options.cache_bytes > 0) store_options.cache_bytes = options.cache_bytes;
   store_options.max_wal_bytes =

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -24,6 +25,9 @@ class MooringPeer final : public Peer {
   absl::StatusOr<uint64_t> Scan(int reader, std::string_view begin, int limit) override;
   absl::Status Close() override;
 
+  // Before it is opened.
+  void set_scrub_bytes_per_second(int64_t rate) { scrub_bytes_per_second_ = rate; }
+
   // While it is open.
   Store& store() { return *store_; }
   Table& table() { return table_; }
@@ -31,6 +35,7 @@ class MooringPeer final : public Peer {
  private:
   const ArchiveOptions archive_;
   const std::optional<Durability> durability_;
+  int64_t scrub_bytes_per_second_ = Options().scrub_bytes_per_second;
   std::unique_ptr<Store> store_;
   Table table_;
   CommitOptions commit_options_;

@@ -175,8 +175,14 @@ absl::StatusOr<bool> Restorer::TakeLocal(const ArchivedFile& file, bool may_link
     // What cannot be read is fetched: the volume may be damaged.
     const absl::StatusOr<bool> matches = FileMatches(local, file);
     if (!matches.ok() || !*matches) continue;
-    MOORING_RETURN_IF_ERROR(SyncFile(local));
-    if (::link(local.c_str(), path.c_str()) != 0) return ErrnoError("link", path, errno);
+    // An engine that is still open may remove it meanwhile: then it is fetched, too.
+    const absl::Status synced = SyncFile(local);
+    if (absl::IsNotFound(synced)) continue;
+    MOORING_RETURN_IF_ERROR(synced);
+    if (::link(local.c_str(), path.c_str()) != 0) {
+      if (errno == ENOENT) continue;
+      return ErrnoError("link", path, errno);
+    }
     IsVerified(file);
     return true;
   }
@@ -287,6 +293,17 @@ absl::Status Restorer::Swap() {
   return After("in place");
 }
 
+// What the engine still has costs room only once it is done with it: then it must not stay here.
+void Restorer::TrimAside() const {
+  const absl::StatusOr<std::vector<std::string>> names = ListDirectory(aside_);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    std::error_code error;
+    const bool same = std::filesystem::equivalent(In(aside_, name), In(data_, name), error);
+    if (!error && same) RemoveFile(In(aside_, name)).IgnoreError();  // It may stay.
+  }
+}
+
 std::string Restorer::ReplacedDirectory(const std::string& data_directory) {
   const std::string aside = data_directory + ".aside";
   return FileExists(In(aside, kMark)).value_or(false) ? aside : data_directory;
@@ -299,6 +316,7 @@ absl::StatusOr<RestoreReport> Restorer::PutInPlace(const RestorePlan& plan,
   MOORING_RETURN_IF_ERROR(Fetch(plan));
   MOORING_RETURN_IF_ERROR(Build(plan, beyond));
   MOORING_RETURN_IF_ERROR(Swap());
+  if (options_.trim_aside) TrimAside();
   return report_;
 }
 

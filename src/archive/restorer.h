@@ -25,6 +25,9 @@ struct RestoreOptions {
   // The volume's record was at `restoring` when it was read: PutInPlace() may have been killed, and
   // what is set aside may be what that call did.
   bool resumed = false;
+  // What is set aside is damaged, and keeps none of the files that the new directory has, too. What
+  // another history left is kept whole, so that it can be opened.
+  bool trim_aside = false;
   int parallel_files = 8;
   std::function<void(int64_t done, int64_t total)> progress;  // Bytes; may be empty.
   // engine::RestoredDirectory::Begin, but in tests.
@@ -89,6 +92,7 @@ class Restorer {
   [[nodiscard]] absl::Status Build(const RestorePlan& plan,
                                    const std::vector<engine::LogPiece>& beyond) const;
   [[nodiscard]] absl::Status Swap();
+  void TrimAside() const;
   [[nodiscard]] absl::Status After(std::string_view step) const;
   objectstore::ObjectStore* const store_;
   const RestoreOptions options_;

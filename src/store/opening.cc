@@ -140,6 +140,7 @@ archive::RestoreOptions Opening::MakeRestoreOptions() const {
   restore.data_directory = volume_.data_directory();
   restore.store_id = volume_.store_id();
   restore.resumed = record_.restoring;
+  restore.trim_aside = view_.kind == VolumeView::Kind::kDamaged;
   restore.begin = engine::RestoredDirectory::Begin;
   restore.progress = [this](int64_t done, int64_t total) {
     environment_.report(Progress::Phase::kRestoring, done, total);

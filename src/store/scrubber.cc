@@ -164,8 +164,11 @@ bool Scrubber::Examine(const engine::LiveFile& file, int64_t bytes_per_second, b
     const absl::Duration due =
         begin + absl::Seconds(static_cast<double>(read) / static_cast<double>(bytes_per_second));
     const bool over = Wait(std::max(due - SteadyNow(), absl::ZeroDuration()), !suspected);
-    const absl::MutexLock lock(&mutex_);
-    figures_.bytes_checked += bytes;
+    {
+      const absl::MutexLock lock(&mutex_);
+      figures_.bytes_checked += bytes;
+    }
+    Report();
     return !over;
   };
   const absl::Status checked = keeper_->Check(file, pace);

@@ -183,6 +183,11 @@ void StoreCore::StartMonitor() {
   if (!early.ok()) OnFailureOfVolume(early);
   VolumeMonitor::Callbacks callbacks;
   callbacks.space_changed = [this](const absl::Status& refusal) { OnSpaceChanged(refusal); };
+  callbacks.set_aside_removed = [this](const std::string& path) {
+    if (!options_.log) return;
+    options_.log(LogSeverity::kWarning,
+                 absl::StrCat("the volume is nearly full: ", path, " was removed"));
+  };
   callbacks.read_only = [this](const absl::Status& reason) { OnFailureOfVolume(reason); };
   volume_monitor_ = std::make_unique<VolumeMonitor>(DirectoryOf(volume_->data_directory()),
                                                     space_gate_, watch_, std::move(callbacks));

@@ -1,5 +1,7 @@
 #include "src/store/volume_monitor.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -63,6 +65,7 @@ void VolumeMonitor::Look() {
         " is mounted read-only; mount it for writing, after a check of the file system, and "
         "reopen the store")));
   }
+  if (*level != SpaceLevel::kPlenty) RemoveSetAside();
   // Compactions may use the ballast, but not the last bytes, which are the log's.
   gate_->SetScarce(*level == SpaceLevel::kOut);
   const absl::Status refusal =
@@ -73,6 +76,15 @@ void VolumeMonitor::Look() {
   }
   level_.store(*level, std::memory_order_release);
   if (*level != before) callbacks_.space_changed(refusal);
+}
+
+// What an earlier state left must not cost the service its room.
+void VolumeMonitor::RemoveSetAside() {
+  const std::string aside = directory_ + "/data.aside";
+  std::error_code error;
+  if (!std::filesystem::exists(aside, error)) return;
+  std::filesystem::remove_all(aside, error);
+  if (!error) callbacks_.set_aside_removed(aside);
 }
 
 }  // namespace mooring::internal

@@ -27,6 +27,8 @@ class VolumeMonitor {
   struct Callbacks {
     // The volume became full, or with OK has space again.
     std::function<void(const absl::Status&)> space_changed;
+    // What a restore had set aside was removed, to make room.
+    std::function<void(const std::string& path)> set_aside_removed;
     // Called once: the volume was found read-only.
     std::function<void(const absl::Status&)> read_only;
   };
@@ -48,6 +50,7 @@ class VolumeMonitor {
   absl::Status AdmitOnFullVolume(std::string_view operations) const;
   void Run();
   void Look();
+  void RemoveSetAside();
 
   const std::string directory_;
   const std::shared_ptr<engine::SpaceGate> gate_;

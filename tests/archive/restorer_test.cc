@@ -99,6 +99,7 @@ class RestorerTest : public ::testing::Test {
     options.data_directory = data_;
     options.store_id = Id(0x57);
     options.resumed = resumed;
+    options.trim_aside = trim_aside_;
     options.after_step = std::move(after_step);
     options.begin =
         [](const std::string& path,
@@ -108,6 +109,7 @@ class RestorerTest : public ::testing::Test {
     return Restorer(store_.get(), options);
   }
 
+  bool trim_aside_ = false;
   mooring::testing::TempDirectory directory_;
   mooring::testing::ArchivePlace place_;
   const std::string data_ = directory_.File("v/data");
@@ -135,6 +137,18 @@ TEST_F(RestorerTest, WhatIsAtHandAndGoodIsNotFetched) {
   EXPECT_EQ(report.files_reused, 2);
   EXPECT_EQ(report.set_aside, data_ + ".aside");
   EXPECT_EQ(Read(report.set_aside), local);
+}
+
+TEST_F(RestorerTest, WhatIsSetAsideOfADamagedDirectoryIsWhatIsNotInUse) {
+  Contents local = restored_;
+  local["000011.sst"][5] = '?';
+  PutLocal(local);
+  trim_aside_ = true;
+  ASSERT_OK_AND_ASSIGN(const RestoreReport report, Make().PutInPlace(plan_));
+  EXPECT_EQ(Read(data_), restored_);
+  const Contents aside = Read(report.set_aside);
+  EXPECT_EQ(aside.count("000011.sst"), 1U);
+  EXPECT_EQ(aside.count("000010.sst"), 0U);
 }
 
 TEST_F(RestorerTest, FetchTouchesNothingOfTheDataDirectory) {

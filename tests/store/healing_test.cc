@@ -39,7 +39,7 @@ constexpr absl::Duration kAges = absl::Minutes(2);
 constexpr int kTables = 6;
 constexpr int kKeys = 150;
 
-// What was fetched of the archive's files, over all of a test's openings.
+// What was fetched from the archive, over all of a test's openings.
 class CountingStore {
  public:
   static void Register() {
@@ -52,12 +52,24 @@ class CountingStore {
                                 });
   }
   static int64_t file_bytes() { return file_bytes_; }
-  static void Reset() { file_bytes_ = 0; }
+  static int64_t all_bytes() { return file_bytes_ + other_bytes_; }
+  static void Reset() { file_bytes_ = other_bytes_ = 0; }
 
  private:
   class Store final : public archive::FaultyStore {
    public:
     using FaultyStore::FaultyStore;
+    absl::StatusOr<std::string> Get(std::string_view key, const Options& options) override {
+      auto bytes = FaultyStore::Get(key, options);
+      if (bytes.ok()) other_bytes_ += static_cast<int64_t>(bytes->size());
+      return bytes;
+    }
+    absl::StatusOr<std::string> GetRange(std::string_view key, int64_t offset, int64_t size,
+                                         const Options& options) override {
+      auto bytes = FaultyStore::GetRange(key, offset, size, options);
+      if (bytes.ok()) other_bytes_ += static_cast<int64_t>(bytes->size());
+      return bytes;
+    }
     absl::StatusOr<int64_t> GetToFile(std::string_view key, std::string_view path,
                                       const Options& options) override {
       auto bytes = FaultyStore::GetToFile(key, path, options);
@@ -66,6 +78,7 @@ class CountingStore {
     }
   };
   static inline std::atomic<int64_t> file_bytes_{0};
+  static inline std::atomic<int64_t> other_bytes_{0};
 };
 
 class HealingTest : public ::testing::Test {
@@ -181,12 +194,48 @@ TEST_F(HealingTest, AFileThatKeepsTheStoreFromOpeningIsFetchedAlone) {
     log_.clear();
     ASSERT_NO_FATAL_FAILURE(Open());
     EXPECT_EQ(CountingStore::file_bytes(), size);
+    EXPECT_LT(CountingStore::all_bytes(), size * 11 / 10);
     EXPECT_GT(SizeOfAll(".sst"), 3 * size);
     EXPECT_THAT(log_, HasSubstr("is repaired from the archive"));
     EXPECT_FALSE(fs::exists(directory_.File("volume/data.aside")));
     EXPECT_OK(ReadAll());
     Close();
   }
+}
+
+// By hand, for it takes minutes: one file of 64 MiB of a store of 1 GiB.
+TEST_F(HealingTest, DISABLED_OneFileOfAGibibyteIsFetchedAlone) {
+  Options options;
+  options.volume = options_.volume;
+  options.allow_unsafe_volume = true;
+  options.archive = options_.archive;
+  options.log = options_.log;
+  options_ = options;
+  ASSERT_NO_FATAL_FAILURE(Open());
+  std::string value(100000, '\0');
+  for (int key = 0; key < 10700; ++key) {
+    for (char& c : value) c = static_cast<char>(random_());
+    ASSERT_OK(tables_[0].Put(absl::StrCat("key", random_()), value));
+  }
+  Reopen();
+  for (int64_t before = 0; before != SizeOfAll(".sst");) {  // Until compactions are done.
+    before = SizeOfAll(".sst");
+    absl::SleepFor(absl::Seconds(3));
+  }
+  Reopen();
+  Close();
+  const std::string path = FileOf(".sst");
+  const auto size = static_cast<int64_t>(fs::file_size(path));
+  Flip(path, size - 3);
+  CountingStore::Reset();
+  const absl::Duration begin = SteadyNow();
+  ASSERT_NO_FATAL_FAILURE(Open());
+  std::cout << "a file of " << size << " bytes of " << SizeOfAll(".sst") << ": "
+            << CountingStore::all_bytes() << " bytes were fetched, in "
+            << absl::FormatDuration(SteadyNow() - begin) << "\n"
+            << log_;
+  EXPECT_LT(CountingStore::all_bytes(), size * 11 / 10);
+  Close();
 }
 
 // Restored as a whole, but of files only what differs is moved.
