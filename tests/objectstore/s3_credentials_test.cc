@@ -279,11 +279,11 @@ class CredentialsOverTimeTest : public ::testing::Test {
 };
 
 TEST_F(CredentialsOverTimeTest, WritersOutliveTheSessionsOfAWebIdentity) {
-  fake_.set_session_life(absl::Seconds(1));
+  fake_.set_session_life(absl::Seconds(3));
   const std::unique_ptr<ObjectStore> store = Open(WebIdentityVariables());
   const Deadline deadline = Soon();
-  while (fake_.sessions() < 4 && !deadline.Passed()) WriteFor(*store, absl::Milliseconds(200));
-  EXPECT_GE(fake_.sessions(), 4);
+  while (fake_.sessions() < 3 && !deadline.Passed()) WriteFor(*store, absl::Milliseconds(200));
+  EXPECT_GE(fake_.sessions(), 3);
 }
 
 // Both forms of the refusal, and those after a rotation.

@@ -250,8 +250,8 @@ TEST_F(S3SessionTest, WritersOutliveTheirSessions) {
   S3Options options;
   options.credentials = [&]() -> absl::StatusOr<S3Credentials> {
     S3Credentials session;
-    session.expiry = absl::Now() + absl::Seconds(2);
-    BeginSession(2);
+    session.expiry = absl::Now() + absl::Seconds(3);
+    BeginSession(3);
     session.access_key_id = credentials_["AWS_ACCESS_KEY_ID"];
     session.secret_access_key = credentials_["AWS_SECRET_ACCESS_KEY"];
     session.session_token = credentials_["AWS_SESSION_TOKEN"];
@@ -262,10 +262,10 @@ TEST_F(S3SessionTest, WritersOutliveTheirSessions) {
       *ParseUrl(absl::StrCat("s3://", gateway_.bucket, "/", prefix_, "?endpoint=", endpoint_)),
       [](const char*) { return std::string(); }, {}, options);
   const Deadline deadline(absl::Seconds(120));
-  for (int i = 0; sessions < 4 && !deadline.Passed(); ++i) {
+  for (int i = 0; sessions < 3 && !deadline.Passed(); ++i) {
     ASSERT_OK(store->Create(absl::StrCat("k", i), "x"));
   }
-  EXPECT_GE(sessions, 4);
+  EXPECT_GE(sessions, 3);
 }
 
 TEST_F(S3SessionTest, ServerThatDoesNotTellWrongFromForbiddenIsNotBelieved) {
