@@ -49,8 +49,8 @@ absl::StatusOr<std::vector<LiveFile>> ListClosed(const EngineOptions& options,
                                                  std::shared_ptr<rocksdb::FileSystem> base) {
   MOORING_ASSIGN_OR_RETURN(const auto proved,
                            NewManifestFileSystem(std::move(base), options.directory));
-  const std::unique_ptr<rocksdb::Env> env =
-      rocksdb::NewCompositeEnv(std::make_shared<FrozenFileSystem>(proved, FrozenFileSystem::Logs()));
+  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(
+      std::make_shared<FrozenFileSystem>(proved, FrozenFileSystem::Logs()));
   EngineOptions quiet = options;
   quiet.create = false;
   quiet.log = nullptr;
