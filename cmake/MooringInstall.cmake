@@ -24,6 +24,17 @@ if(MOORING_WITH_S3)
   install(EXPORT mooring-s3-targets NAMESPACE mooring:: DESTINATION "${mooring_package_dir}")
 endif()
 
+# The component `cli`: the command, as the imported program mooring::cli.
+if(MOORING_WITH_CLI)
+  install(TARGETS mooring_cli EXPORT mooring-cli-targets
+          RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  install(EXPORT mooring-cli-targets NAMESPACE mooring:: DESTINATION "${mooring_package_dir}")
+  install(CODE "set(mooring_completion_dir \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/bash-completion/completions\")
+    file(MAKE_DIRECTORY \"\${mooring_completion_dir}\")
+    execute_process(COMMAND \"$<TARGET_FILE:mooring_cli>\" completion
+                    OUTPUT_FILE \"\${mooring_completion_dir}/mooring\" COMMAND_ERROR_IS_FATAL ANY)")
+endif()
+
 configure_package_config_file(
   "${PROJECT_SOURCE_DIR}/cmake/mooring-config.cmake.in"
   "${PROJECT_BINARY_DIR}/package/mooring-config.cmake"

@@ -44,13 +44,19 @@ int Run(int argc, char** argv) {
   AddLog(app, &context);
   AddData(app, &context);
   AddLines(app, &context);
+  AddArchive(app, &context);
+  AddRestore(app, &context);
+  AddSnapshot(app, &context);
+  AddDoctor(app, &context);
+  AddCompletion(app, &context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
+  const bool written = std::fflush(stdout) == 0;
   if (!context.status.ok()) context.output.Error(context.status);
-  if (std::fflush(stdout) != 0 && context.status.ok()) return kNotNow;
+  if (!written && context.status.ok()) return kNotNow;
   return ExitCodeOf(context.status);
 }
 

@@ -80,7 +80,13 @@ void PutBytes(Json* object, const std::string& name, std::string_view bytes) {
 }
 
 std::string Printable(std::string_view bytes) {
-  return IsUtf8(bytes) ? absl::Utf8SafeCEscape(ToAbsl(bytes)) : absl::CHexEscape(ToAbsl(bytes));
+  if (!IsUtf8(bytes)) return absl::CHexEscape(ToAbsl(bytes));
+  std::string text;
+  for (const char c : bytes) {
+    const bool plain = static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '\\';
+    text += plain ? std::string(1, c) : absl::CHexEscape(std::string(1, c));
+  }
+  return text;
 }
 
 std::string FormatBytes(int64_t bytes) {

@@ -77,9 +77,9 @@ absl::Status VerifyVolume(const std::string& path, const Output& output) {
   }
   output.Result(ToJson(view, result), ToText(view, result));
   if (result.findings.empty()) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(result.findings.size(), " things are wrong with ",
-                                          view.path, ". Next: mooring doctor --volume ",
-                                          view.path));
+  return absl::DataLossError(absl::StrCat(view.path,
+                                          " is not whole; findings: ", result.findings.size(),
+                                          ". Next: mooring doctor --volume ", view.path));
 }
 
 absl::Status VerifyFile(const std::string& path, const Output& output) {

@@ -1,5 +1,7 @@
 #include "src/cli/volume_view.h"
 
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,9 +16,9 @@ namespace mooring::cli {
 namespace {
 
 std::optional<volume::Mount> MountOf(const std::string& path) {
-  const absl::StatusOr<std::string> text = ReadFile("/proc/self/mountinfo");
-  if (!text.ok()) return std::nullopt;
-  const std::vector<volume::Mount> mounts = volume::ParseMountInfo(*text);
+  std::ifstream file("/proc/self/mountinfo");  // Its size is not known before it is read.
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const std::vector<volume::Mount> mounts = volume::ParseMountInfo(text);
   const volume::Mount* mount = volume::FindMount(mounts, path);
   return mount == nullptr ? std::nullopt : std::optional<volume::Mount>(*mount);
 }
@@ -118,7 +120,7 @@ Options MakeOptions(const OwnFlags& flags, const Output& output, ProgressMeter* 
   options.archive.accept_loss = flags.accept_loss;
   options.archive.adopt_archive = flags.adopt;
   options.archive.reach_timeout = absl::Seconds(30);
-  options.scrub_bytes_per_second = 0;
+  options.scrub_bytes_per_second = flags.scrub ? int64_t{1} << 30 : 0;
   if (meter != nullptr) {
     options.progress = [meter](const Progress& progress) {
       if (progress.total > 0) meter->Update(progress.done, progress.total);

@@ -55,6 +55,7 @@ struct OwnFlags {
   bool accept_loss = false;
   bool adopt = false;
   bool create = false;
+  bool scrub = false;  // Every file is proved, and repaired from the archive.
   double wait_seconds = 0;
 };
 Options MakeOptions(const OwnFlags& flags, const Output& output, ProgressMeter* meter);

@@ -105,6 +105,10 @@ class CommandTest : public ::testing::Test {
   void MakeStore(bool with_archive = false, int records = 100) const {
     ASSERT_OK_AND_ASSIGN(const auto store, Store::Open(StoreOptions(with_archive)));
     ASSERT_NO_FATAL_FAILURE(Fill(*store, records));
+    if (with_archive) {  // What follows the checkpoint of the new tables is log.
+      ASSERT_OK(store->WaitArchived(store->version(), absl::Minutes(1)));
+      ASSERT_NO_FATAL_FAILURE(Fill(*store, records));
+    }
     ASSERT_OK(store->Close(absl::Minutes(1)).status);
   }
 

@@ -46,6 +46,17 @@ use_with_cmake() {  # use_with_cmake FORM
   echo -n "$1, find_package: "
   run "$work/$1-cmake/consumer" "$work/$1-cmake-store"
   use_component_s3 "$1" "$work/$1-cmake/consumer_s3"
+  use_component_cli "$1"
+}
+
+# use_component_cli FORM: the installed command reads what the consumer wrote.
+use_component_cli() {
+  [ -e "$work/$1-cmake/command" ] || return 0
+  local command got
+  command=$(cat "$work/$1-cmake/command")
+  got=$(timeout 120 "$command" get --volume "$work/$1-cmake-store" consumer key)
+  [ "$got" = value ] || { echo "consumer: mooring get printed: $got" >&2; exit 1; }
+  bash -n "$work/$1/share/bash-completion/completions/mooring"
 }
 
 use_with_pkg_config() {  # use_with_pkg_config FORM [--static]
