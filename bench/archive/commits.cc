@@ -27,7 +27,7 @@ constexpr double kManyWritersAim = 20;
 
 // What a writer of a store sees, of one that has been opened before.
 absl::StatusOr<CallRate> MeasureStore(const Ground& ground, bool with_archive,
-                                        Durability durability, int writers) {
+                                      Durability durability, int writers) {
   const ArchiveSettings& settings = ground.settings;
   MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<MooringPeer> peer,
                            OpenServing(ground, with_archive, durability));

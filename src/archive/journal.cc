@@ -4,7 +4,6 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -113,14 +112,12 @@ absl::Status InParallel(size_t count, const std::function<absl::Status(size_t in
   return absl::OkStatus();
 }
 
-// One object as an item; nothing where it has vanished.
-absl::StatusOr<std::optional<JournalItem>> ReadObject(ObjectStore& store, const std::string& key,
-                                                      const SlotRange& slots, bool merged,
-                                                      const RequestOptions& options) {
-  const absl::StatusOr<std::string> bytes = store.Get(key, options);
-  if (absl::IsNotFound(bytes.status())) return std::nullopt;
-  MOORING_RETURN_IF_ERROR(bytes.status());
-  absl::StatusOr<Entry> entry = DecodeEntry(key, slots.first, *bytes);
+// One object as an item; NOT_FOUND where it has vanished.
+absl::StatusOr<JournalItem> ReadObject(ObjectStore& store, const std::string& key,
+                                       const SlotRange& slots, bool merged,
+                                       const RequestOptions& options) {
+  MOORING_ASSIGN_OR_RETURN(const std::string bytes, store.Get(key, options));
+  absl::StatusOr<Entry> entry = DecodeEntry(key, slots.first, bytes);
   if (absl::IsFailedPrecondition(entry.status())) return entry.status();
   JournalItem item{slots.first, nullptr, entry.status(), merged ? slots.last : 0};
   if (!entry.ok()) return item;
@@ -147,15 +144,16 @@ absl::Status ReadMerged(ObjectStore& store, uint64_t first, const RequestOptions
   std::atomic<bool> missing{false};
   MOORING_RETURN_IF_ERROR(InParallel(wanted.size(), [&](size_t i) -> absl::Status {
     const std::string key = MergedKey(wanted[i].name);
-    MOORING_ASSIGN_OR_RETURN(std::optional<JournalItem> item,
-                             ReadObject(store, key, wanted[i].slots, true, options));
-    if (!item) {
-      missing = true;
-      item = {wanted[i].slots.first, nullptr,
-              absl::DataLossError(absl::StrCat("archive object ", key, " is missing")),
-              wanted[i].slots.last};
+    absl::StatusOr<JournalItem> item = ReadObject(store, key, wanted[i].slots, true, options);
+    if (item.ok()) {
+      read[i] = *std::move(item);
+      return absl::OkStatus();
     }
-    read[i] = *std::move(item);
+    if (!absl::IsNotFound(item.status())) return item.status();
+    missing = true;
+    read[i] = {wanted[i].slots.first, nullptr,
+               absl::DataLossError(absl::StrCat("archive object ", key, " is missing")),
+               wanted[i].slots.last};
     return absl::OkStatus();
   }));
   if (missing) *vanished = true;
@@ -169,16 +167,15 @@ absl::StatusOr<std::vector<JournalItem>> ReadOnce(ObjectStore& store, uint64_t f
                                                   const RequestOptions& options, bool* vanished) {
   MOORING_ASSIGN_OR_RETURN(const std::vector<uint64_t> slots,
                            ListSlots(store, first == 0 ? 0 : first - 1, options));
-  std::vector<std::optional<JournalItem>> read(slots.size());
+  std::vector<absl::StatusOr<JournalItem>> read(slots.size(), JournalItem());
   MOORING_RETURN_IF_ERROR(InParallel(slots.size(), [&](size_t i) -> absl::Status {
-    MOORING_ASSIGN_OR_RETURN(
-        read[i], ReadObject(store, SlotKey(slots[i]), {slots[i], slots[i]}, false, options));
-    return absl::OkStatus();
+    read[i] = ReadObject(store, SlotKey(slots[i]), {slots[i], slots[i]}, false, options);
+    return absl::IsNotFound(read[i].status()) ? absl::OkStatus() : read[i].status();
   }));
   std::vector<JournalItem> items;
-  for (std::optional<JournalItem>& item : read) {
-    if (!item) *vanished = true;
-    if (item) items.push_back(*std::move(item));
+  for (absl::StatusOr<JournalItem>& item : read) {
+    if (!item.ok()) *vanished = true;
+    if (item.ok()) items.push_back(*std::move(item));
   }
   MOORING_RETURN_IF_ERROR(ReadMerged(store, first, options, &items, vanished));
   return items;
