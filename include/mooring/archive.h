@@ -50,6 +50,15 @@ struct ArchiveOptions {
   // committed is set aside when it opens again. An empty or damaged volume waits all the same.
   bool serve_unreached = false;
 
+  // How far back the archive can be gone to: what only an older state needs is deleted from it.
+  // From 0 (see min_checkpoints) to 100 years. More means more objects, and at each change of the
+  // data the old bytes are kept for so long.
+  absl::Duration retention = absl::Hours(7 * 24);
+
+  // At least so many checkpoints are kept, however old: a damaged one costs nothing while the one
+  // before it is there. From 2 to 1000.
+  int min_checkpoints = 2;
+
   // Go on with an archive other than the one that this volume was archived to, or with none where
   // it had one. For moving to another bucket; turn it off again.
   bool adopt_archive = false;
@@ -90,9 +99,15 @@ struct ArchiveStatus {
   int64_t checkpoint_files = 0;         // Uploaded for it.
   int64_t checkpoint_bytes_in_all = 0;  // That it names.
 
+  // As of the owner's last look, every few minutes; 0 before the first one.
+  int64_t objects = 0;
+  int64_t bytes = 0;
+  absl::Time oldest = absl::InfinitePast();           // The oldest state that is kept.
+  absl::Time last_collection = absl::InfinitePast();  // By this owner.
+
   int64_t requests = 0;  // Since the opening, retries among them.
   int64_t bytes_sent = 0;
-  absl::Status last_error;  // Why something is late; OK where nothing is.
+  absl::Status last_error;  // Why something is late, or what is missing; OK where nothing is.
 };
 
 // "shipping, 3 ms behind" and so on, for people.

@@ -11,6 +11,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
@@ -109,8 +110,35 @@ ArchivedFile Checkpointer::Named(const std::string& path, uint64_t size, uint32_
   for (const char c : path) {
     if (absl::ascii_isdigit(static_cast<unsigned char>(c))) number.push_back(c);
   }
-  return {absl::StrCat(options_.epoch, "-", number, "-", options_.incarnation, "-", size), path,
-          size, crc32c};
+  ArchivedFile file{absl::StrCat(options_.epoch, "-", number, "-", options_.incarnation, "-", size),
+                    path, size, crc32c};
+  const absl::MutexLock lock(&names_mutex_);
+  if (const auto lost = lost_.find(IdentityOf(file)); lost != lost_.end()) {
+    file.name = lost->second;
+    return file;
+  }
+  const std::string name = file.name;
+  for (int i = 2; forgotten_.contains(file.name); ++i) file.name = absl::StrCat(name, "-", i);
+  return file;
+}
+
+void Checkpointer::Forget(const std::vector<std::string>& names) {
+  const absl::flat_hash_set<std::string> gone(names.begin(), names.end());
+  const absl::MutexLock lock(&names_mutex_);
+  const auto is_gone = [&](const auto& known) { return gone.contains(known.second); };
+  absl::erase_if(names_, is_gone);
+  absl::erase_if(lost_, is_gone);
+  for (const std::string& name : names) {
+    if (absl::StrContains(name, options_.incarnation)) forgotten_.insert(name);
+  }
+}
+
+void Checkpointer::UploadAgain(const std::vector<ArchivedFile>& files) {
+  const absl::MutexLock lock(&names_mutex_);
+  for (const ArchivedFile& file : files) {
+    names_.erase(IdentityOf(file));
+    lost_[IdentityOf(file)] = file.name;
+  }
 }
 
 std::optional<ArchivedFile> Checkpointer::Find(const std::string& path, uint64_t size,
@@ -144,6 +172,7 @@ absl::Status Checkpointer::UploadAll(const std::vector<Upload>& uploads) {
         // What is there stays known even where the checkpoint fails.
         const absl::MutexLock names_lock(&names_mutex_);
         names_[IdentityOf(uploads[index].file)] = uploads[index].file.name;
+        lost_.erase(IdentityOf(uploads[index].file));
         continue;
       }
       given_up = true;

@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -48,7 +49,7 @@ struct CheckpointerOptions {
 // that it uploaded before, not again. A file is the same where path, size and checksum are: another
 // lineage may use its number for something else.
 //
-// Stop() and Find() may come from any thread; all else is one caller's.
+// Make() is one caller's; all else may come from any thread.
 class Checkpointer {
  public:
   // `known` are the files that kept checkpoints name. `store` and `source` outlive it.
@@ -66,6 +67,13 @@ class Checkpointer {
   std::optional<ArchivedFile> Find(const std::string& path, uint64_t size, uint32_t crc32c) const
       ABSL_LOCKS_EXCLUDED(names_mutex_);
 
+  // No draft that is made from now on names these, and none of their names is used again: they are
+  // about to be deleted. Not during Make().
+  void Forget(const std::vector<std::string>& names) ABSL_LOCKS_EXCLUDED(names_mutex_);
+  // The archive has lost these: the next Make() uploads those that the volume still has, under the
+  // same names.
+  void UploadAgain(const std::vector<ArchivedFile>& files) ABSL_LOCKS_EXCLUDED(names_mutex_);
+
   // Ends Make() once the calls of the object store that are under way have returned.
   void Stop() { stopped_ = true; }
 
@@ -77,7 +85,8 @@ class Checkpointer {
   };
 
   absl::StatusOr<CheckpointDraft> Fill(engine::CapturedState state);
-  ArchivedFile Named(const std::string& path, uint64_t size, uint32_t crc32c) const;
+  ArchivedFile Named(const std::string& path, uint64_t size, uint32_t crc32c) const
+      ABSL_LOCKS_EXCLUDED(names_mutex_);
   bool IsKnown(ArchivedFile* file) const;
   [[nodiscard]] absl::Status UploadAll(const std::vector<Upload>& uploads);
   [[nodiscard]] absl::Status UploadOne(const Upload& upload, const std::atomic<bool>& given_up);
@@ -90,6 +99,8 @@ class Checkpointer {
   mutable absl::Mutex names_mutex_;
   // By path, size and checksum.
   absl::flat_hash_map<std::string, std::string> names_ ABSL_GUARDED_BY(names_mutex_);
+  absl::flat_hash_map<std::string, std::string> lost_ ABSL_GUARDED_BY(names_mutex_);
+  absl::flat_hash_set<std::string> forgotten_ ABSL_GUARDED_BY(names_mutex_);  // This open's names.
 };
 
 }  // namespace mooring::archive

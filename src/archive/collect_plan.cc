@@ -169,7 +169,8 @@ class Planner {
       uint64_t first = std::max(merged.slots.first, floor_);
       for (const JournalItem& item : journal_) {
         if (item.slot < first || item.slot > merged.slots.last || item.last_slot != 0) continue;
-        if (LogOf(item) != nullptr || item.entry->As<CollectEntry>() != nullptr) continue;
+        // One that cannot be read was a LOG or a COLLECT when it was merged.
+        if (!item.entry || LogOf(item) != nullptr || item.entry->As<CollectEntry>()) continue;
         if (item.slot > first) AddSlots(first, item.slot - 1);
         first = item.slot + 1;
       }

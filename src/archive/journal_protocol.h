@@ -145,6 +145,7 @@ class JournalProtocol {
 
   // --- What is known.
 
+  const std::string& archive_id() const { return archive_id_; }
   Phase phase() const { return phase_; }
   // The last slot there was: 0 for an empty journal.
   uint64_t head() const { return head_; }

@@ -28,7 +28,9 @@ Shipper::Impl::Impl(std::shared_ptr<objectstore::ObjectStore> store_in,
              absl::MutexLock lock(&mutex);
              checkpoint_error = error;
            },
-           options.damaged}) {
+           options.damaged}),
+      collector(store.get(), protocol->archive_id(), history.entries().back().incarnation, this,
+                options.collection) {
   figures.state = ArchiveStatus::State::kFirstCheckpoint;
   figures.head = protocol->head();
   if (protocol->restorable() != nullptr) archived = *protocol->restorable();
@@ -36,6 +38,9 @@ Shipper::Impl::Impl(std::shared_ptr<objectstore::ObjectStore> store_in,
   durable_at.emplace_back(ArchivedSequence(), SteadyNow());
   journal_thread = std::thread([this] { RunJournal(); });
   checkpoint_thread = std::thread([this] { RunCheckpointer(); });
+  if (options.collection.period != kNever) {
+    collect_thread = std::thread([this] { RunCollector(); });
+  }
 }
 
 // --- Any thread.
@@ -108,9 +113,11 @@ void Shipper::Impl::Join(bool cancel) {
     bell.Ring();
     pause_bell.Ring();
     checkpoint_bell.Ring();
+    collect_bell.Ring();
   }
   if (journal_thread.joinable()) journal_thread.join();
   if (checkpoint_thread.joinable()) checkpoint_thread.join();
+  if (collect_thread.joinable()) collect_thread.join();
 }
 
 std::string Shipper::Impl::Remaining() {
@@ -219,7 +226,7 @@ ArchiveStatus Shipper::status() const {
   const objectstore::Traffic traffic = impl.store->traffic();
   status.requests = traffic.requests;
   status.bytes_sent = traffic.bytes_sent;
-  status.last_error = impl.Error();
+  status.last_error = impl.AnyError();
   return status;
 }
 
@@ -229,6 +236,7 @@ absl::Status Shipper::Close(const Deadline& deadline) {
   impl.bell.Ring();
   impl.pause_bell.Ring();
   impl.checkpoint_bell.Ring();
+  impl.collect_bell.Ring();
   bool in_time = false;
   bool cancel = false;
   {
@@ -239,7 +247,7 @@ absl::Status Shipper::Close(const Deadline& deadline) {
     };
     cancel = !AwaitSteadily(&impl.mutex, absl::Condition(&over), deadline);
     in_time = impl.over;
-    cancel = cancel || !impl.end.ok() || impl.checkpoint_wanted;
+    cancel = cancel || !impl.end.ok() || impl.checkpoint_wanted || impl.collector_is_busy;
   }
   const std::string remaining = in_time ? "" : impl.Remaining();  // And why, before it is cut off.
   impl.Join(cancel);

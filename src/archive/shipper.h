@@ -12,6 +12,7 @@
 #include "mooring/archive.h"
 #include "mooring/options.h"
 #include "mooring/version.h"
+#include "src/archive/collector.h"
 #include "src/archive/history.h"
 #include "src/archive/journal_protocol.h"
 #include "src/base/steady_clock.h"
@@ -29,6 +30,10 @@ struct ShipperOptions {
   // what a restore replays.
   int64_t checkpoint_log_bytes = int64_t{256} << 20;
   int parallel_uploads = 4;
+  // One is also made when the last one is older and anything was shipped since: so that retention
+  // moves on.
+  absl::Duration checkpoint_interval = absl::Hours(24);
+  CollectionOptions collection;
   std::string staging_directory;  // For captures; on the store's volume, the shipper's alone.
   engine::LogSource::Exclusively exclusively;
   // Called before each look of S4: makes durable what was written without a sync, so that it ships
@@ -52,7 +57,10 @@ struct ShipperOptions {
 //       again, and also made where LogSource::ReadLog() asks for one.
 //   S4  Without anything to send it looks every fence_check_interval. What nobody syncs (kProcess)
 //       is synced then, so that it is not left out for ever.
-//   S5  While the archive is away it goes on trying with growing pauses, and nothing is lost. So
+//   S5  What is older than the retention goes, and small LOGs are merged (collector.h, G1 to G5),
+//       from the first checkpoint on, on a thread of its own. An archive that does not change costs
+//       nothing but S4 and a scrub a day.
+//   S6  While the archive is away it goes on trying with growing pauses, and nothing is lost. So
 //       too where it refuses: credentials are renewed and quotas raised.
 //
 // Where the journal turns out to be damaged the ownership ends as if fenced, with that error.

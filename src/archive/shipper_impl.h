@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "src/archive/checkpointer.h"
 #include "src/archive/shipper.h"
 #include "src/base/futex.h"
@@ -68,7 +69,7 @@ struct Waiter {
   std::atomic<uint32_t> done{0};
 };
 
-struct Shipper::Impl {
+struct Shipper::Impl : private CollectionOwner {
   Impl(std::shared_ptr<objectstore::ObjectStore> store_in,
        std::unique_ptr<JournalProtocol> protocol_in, engine::LogSource* source_in,
        History history_in, const std::vector<ArchivedFile>& known_files, ShipperOptions options_in);
@@ -78,6 +79,8 @@ struct Shipper::Impl {
   bool TakeStep() ABSL_LOCKS_EXCLUDED(mutex);
   bool Drive();
   bool AppendDraft();
+  std::optional<CollectEntry> TakeCollect() ABSL_LOCKS_EXCLUDED(mutex);
+  bool AppendCollect(CollectEntry entry);
   bool Ship();
   bool ShipPieces(const std::vector<engine::LogPiece>& pieces);
   bool Append(JournalProtocol::Body body);
@@ -90,11 +93,28 @@ struct Shipper::Impl {
   uint64_t ArchivedSequence() const {
     return protocol->restorable() == nullptr ? 0 : protocol->restorable()->last_sequence;
   }
+  bool FenceIsDue() const;
+  bool CheckpointIsDue() ABSL_LOCKS_EXCLUDED(mutex);
+  int64_t NowUs() const {
+    const auto& now_us = options.collection.now_us;
+    return now_us ? now_us() : absl::ToUnixMicros(absl::Now());
+  }
   int64_t TimeOf(const CheckpointEntry& entry) const;
 
   // The checkpointer's thread.
   void RunCheckpointer();
   void SendHint() ABSL_LOCKS_EXCLUDED(mutex);
+
+  // The collector's thread; see CollectionOwner.
+  void RunCollector();
+  bool Over() override ABSL_LOCKS_EXCLUDED(mutex);
+  uint64_t Head() override ABSL_LOCKS_EXCLUDED(mutex);
+  uint64_t LastCheckpoint() override ABSL_LOCKS_EXCLUDED(mutex);
+  absl::StatusOr<uint64_t> Append(CollectEntry entry, uint64_t last_checkpoint) override
+      ABSL_LOCKS_EXCLUDED(mutex);
+  absl::Status Prove() override ABSL_LOCKS_EXCLUDED(mutex);
+  void Mend(const std::vector<ArchivedFile>& files) override ABSL_LOCKS_EXCLUDED(mutex);
+  void Publish(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex);
 
   // Any thread.
   std::optional<absl::Status> Judge(Version version) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
@@ -103,6 +123,11 @@ struct Shipper::Impl {
   absl::Duration SinceProof() const;
   const absl::Status& Error() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     return journal_error.ok() ? checkpoint_error : journal_error;
+  }
+  // That, or what collection says.
+  const absl::Status& AnyError() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    if (!Error().ok()) return Error();
+    return missing_error.ok() ? collect_error : missing_error;
   }
   std::string Because() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     return Error().ok() ? "" : absl::StrCat(": ", Error().ToString());
@@ -123,10 +148,13 @@ struct Shipper::Impl {
   Bell bell;             // The journal thread sleeps on it,
   Bell pause_bell;       // and on this one while it pauses.
   Bell checkpoint_bell;  // The checkpointer's thread.
+  Bell collect_bell;     // The collector's thread.
   std::atomic<bool> stop{false};
   std::atomic<bool> closing{false};
   std::atomic<bool> is_over{false};   // As `over`, for who has no lock.
   std::atomic<int64_t> proof_ns{-1};  // When the last look was sent that found no other owner.
+  std::atomic<int64_t> proof_wanted_ns{-1};  // One that was sent after this is waited for.
+  std::atomic<bool> mend_wanted{false};      // Files are to be uploaded again, by a checkpoint.
 
   // When OnDurable() was first called after all was archived; 0: not since.
   std::atomic<int64_t> behind_at_ns{0};
@@ -147,7 +175,13 @@ struct Shipper::Impl {
   bool checkpoint_wanted ABSL_GUARDED_BY(mutex) = false;  // Until it stands.
   bool checkpoint_taken ABSL_GUARDED_BY(mutex) = false;   // By the checkpointer.
   std::optional<CheckpointDraft> draft ABSL_GUARDED_BY(mutex);
-  uint64_t hint_slot ABSL_GUARDED_BY(mutex) = 0;  // To be written; 0: none.
+  // From the collector, until the journal's thread takes it, and then what became of it.
+  std::optional<CollectEntry> collect ABSL_GUARDED_BY(mutex);
+  std::optional<absl::StatusOr<uint64_t>> collected ABSL_GUARDED_BY(mutex);
+  bool collector_is_busy ABSL_GUARDED_BY(mutex) = false;
+  absl::Status collect_error ABSL_GUARDED_BY(mutex);  // As journal_error.
+  absl::Status missing_error ABSL_GUARDED_BY(mutex);  // What the scrub found.
+  uint64_t hint_slot ABSL_GUARDED_BY(mutex) = 0;      // To be written; 0: none.
   bool source_is_gone ABSL_GUARDED_BY(mutex) = false;
 
   // The journal thread's own.
@@ -156,6 +190,8 @@ struct Shipper::Impl {
   std::optional<CheckpointDraft> appending;
   absl::Duration sent_at;             // The operation under way.
   bool closing_entry = false;         // It is the CLOSE.
+  bool collect_entry = false;         // It is a COLLECT.
+  absl::Duration checkpoint_at;       // When the last one stood.
   int64_t log_bytes_sent = 0;         // That are in the entry under way.
   uint64_t table_changes = 0;         // Of the last checkpoint.
   uint64_t tables_slot = 0;           // Of the last one that had others than that before it.
@@ -166,8 +202,11 @@ struct Shipper::Impl {
   Pauses pauses;
   absl::Duration attempt_time = absl::Seconds(10);
 
+  Collector collector;  // The collector's thread's.
+
   std::thread journal_thread;
   std::thread checkpoint_thread;
+  std::thread collect_thread;
 };
 
 }  // namespace mooring::archive

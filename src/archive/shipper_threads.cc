@@ -50,7 +50,8 @@ bool Shipper::Impl::TakeStep() {
     if (draft) std::swap(appending, draft);
   }
   if (appending) return AppendDraft();
-  const bool fence_is_due = SinceProof() >= options.fence_check_interval;
+  if (std::optional<CollectEntry> entry = TakeCollect()) return AppendCollect(*std::move(entry));
+  const bool fence_is_due = FenceIsDue();
   const auto check_fence = [&] {
     sent_at = SteadyNow();
     if (const absl::Status status = protocol->CheckFence(); !status.ok()) PauseJournal(status);
@@ -60,7 +61,7 @@ bool Shipper::Impl::TakeStep() {
   if (fence_is_due && options.sync_unsynced) options.sync_unsynced();
   const bool close = closing;  // Before it looks what there is.
   const bool tables_changed = source->TableChanges() != table_changes;
-  if (tables_changed || log_bytes >= options.checkpoint_log_bytes) WantCheckpoint();
+  if (tables_changed || CheckpointIsDue()) WantCheckpoint();
   const uint64_t durable = source->DurableSequence();
   const bool behind = durable > ArchivedSequence();
   bool ship = close;
@@ -75,6 +76,17 @@ bool Shipper::Impl::TakeStep() {
     return Append(CloseEntry());
   }
   return fence_is_due && check_fence();
+}
+
+bool Shipper::Impl::FenceIsDue() const {
+  return SinceProof() >= options.fence_check_interval || proof_ns < proof_wanted_ns;
+}
+
+bool Shipper::Impl::CheckpointIsDue() {
+  if (log_bytes >= options.checkpoint_log_bytes) return true;
+  if (log_bytes > 0 && SteadyNow() - checkpoint_at >= options.checkpoint_interval) return true;
+  absl::MutexLock lock(&mutex);
+  return !checkpoint_wanted && mend_wanted.exchange(false);
 }
 
 bool Shipper::Impl::IsUrgent(uint64_t durable) const {
@@ -103,8 +115,7 @@ bool Shipper::Impl::Drive() {
 
 bool Shipper::Impl::Append(JournalProtocol::Body body) {
   sent_at = SteadyNow();
-  const absl::Status status =
-      protocol->Append(std::move(body), RandomId(), absl::ToUnixMicros(absl::Now()));
+  const absl::Status status = protocol->Append(std::move(body), RandomId(), NowUs());
   if (status.ok()) return Drive();
   // It broke a rule, which a checkpoint mends.
   closing_entry = false;
@@ -199,10 +210,13 @@ void Shipper::Impl::Stands() {
     times.erase(times.begin(), times.lower_bound(appending->entry.max_sequence));
     first_checkpoint_stands = true;
     needs_checkpoint = false;
+    checkpoint_at = SteadyNow();
   }
   if (protocol->restorable() != nullptr) source->Release(ArchivedSequence());
   std::vector<Waiter*> ready;
   absl::MutexLock lock(&mutex);
+  if (std::exchange(collect_entry, false)) collected = slot;
+  collect_bell.Ring();
   figures.head = slot;
   journal_error = absl::OkStatus();
   if (protocol->restorable() != nullptr) archived = *protocol->restorable();
@@ -284,6 +298,7 @@ void Shipper::Impl::End(ArchiveStatus::State state, absl::Status status) {
   }
   waiters.clear();
   checkpoint_bell.Ring();
+  collect_bell.Ring();
 }
 
 // --- The checkpointer's thread.

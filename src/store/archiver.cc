@@ -1,5 +1,6 @@
 #include "src/store/archiver.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -53,6 +54,10 @@ void Archiver::Start(std::shared_ptr<archive::Remote> remote, archive::Takeover 
   options.fence_check_interval = options_.fence_check_interval;
   options.max_unfenced = options_.max_unfenced;
   options.max_lag = options_.max_lag;
+  options.collection = archive::DefaultCollection();
+  options.collection.retention = {options_.retention, options_.min_checkpoints};
+  options.checkpoint_interval = std::min(options_.retention / 7, options.checkpoint_interval);
+  if (options_.retention == absl::ZeroDuration()) options.checkpoint_interval = absl::Hours(24);
   options.staging_directory = staging_directory_;
   options.exclusively = callbacks_.exclusively;
   options.sync_unsynced = callbacks_.sync_unsynced;

@@ -55,6 +55,9 @@ absl::Status ValidateArchive(const ArchiveOptions& archive) {
       CheckTime("max_lag", archive.max_lag, archive.ship_interval + least, kEver));
   MOORING_RETURN_IF_ERROR(
       CheckTime("takeover_wait", archive.takeover_wait, absl::ZeroDuration(), absl::Hours(1)));
+  MOORING_RETURN_IF_ERROR(CheckTime("retention", archive.retention, absl::ZeroDuration(),
+                                    absl::Hours(int64_t{100} * 365 * 24)));
+  MOORING_RETURN_IF_ERROR(CheckRange("archive.min_checkpoints", archive.min_checkpoints, 2, 1000));
   return CheckTime("reach_timeout", archive.reach_timeout, absl::ZeroDuration(), kEver);
 }
 

@@ -119,6 +119,11 @@ class MemoryStore final : public objectstore::ObjectStore {
     absl::MutexLock lock(&mutex_);
     cancelled_ = true;
   }
+  // As another process sees it after one was killed.
+  void Revive() {
+    absl::MutexLock lock(&mutex_);
+    cancelled_ = false;
+  }
   bool cancelled() const {
     absl::MutexLock lock(&mutex_);
     return cancelled_;
@@ -178,6 +183,18 @@ class FakeSource final : public engine::LogSource {
     absl::MutexLock lock(&mutex_);
     rot_ = rot;
   }
+  void Reset() {
+    absl::MutexLock lock(&mutex_);
+    commits_.clear();
+    logs_ = {1};
+    files_.clear();
+    flushed_ = table_changes_ = released_ = compacted_ = 0;
+  }
+  // What there is becomes one new file at the next capture.
+  void Compact() {
+    absl::MutexLock lock(&mutex_);
+    compacted_ = files_.size();
+  }
   int captures() const {
     absl::MutexLock lock(&mutex_);
     return captures_;
@@ -230,12 +247,12 @@ class FakeSource final : public engine::LogSource {
     absl::MutexLock lock(&mutex_);
     ++captures_;
     logs_.push_back(commits_.size() + 1);  // Where the new log begins.
-    if (commits_.size() > flushed_ || files_.empty()) {
+    if (commits_.size() > flushed_ || files_.size() == compacted_) {
       files_.push_back(absl::StrCat("operations up to ", commits_.size()));
       flushed_ = commits_.size();
     }
     engine::CapturedState state;
-    for (size_t i = 0; i < files_.size(); ++i) {
+    for (size_t i = compacted_; i < files_.size(); ++i) {
       const std::string path = absl::StrFormat("%06d.sst", i + 10);
       const std::string local = directory + "/" + path;
       std::ofstream(local, std::ios::binary) << (rot_ ? "rotten" : files_[i]);
@@ -260,6 +277,7 @@ class FakeSource final : public engine::LogSource {
   std::vector<uint64_t> logs_ ABSL_GUARDED_BY(mutex_) = {1};  // The first sequence of each.
   std::vector<std::string> files_ ABSL_GUARDED_BY(mutex_);
   uint64_t flushed_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t compacted_ ABSL_GUARDED_BY(mutex_) = 0;  // So many of the files are no more.
   uint64_t table_changes_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t released_ ABSL_GUARDED_BY(mutex_) = 0;
   bool rot_ ABSL_GUARDED_BY(mutex_) = false;
