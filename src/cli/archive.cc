@@ -264,7 +264,7 @@ absl::Status Verify(const VerifyFlags& flags, const Output& output) {
 }  // namespace
 
 void AddArchive(CLI::App& app, Context* context) {
-  CLI::App* family = app.add_subcommand("archive", "What an archive holds: list, stat, verify");
+  CLI::App* family = app.add_subcommand("archive", "What an archive holds: list, stat, verify, gc");
   family->require_subcommand(1);
   family->fallthrough();
   family->footer(std::string("\nExamples:\n") + kStatExamples);
@@ -281,6 +281,8 @@ void AddArchive(CLI::App& app, Context* context) {
   auto url = std::make_shared<std::string>();
   AddArchive(stat, url.get(), /*required=*/true);
   Does(stat, context, [url](const Output& output) { return Stat(*url, output); });
+
+  AddCollect(*family, context);
 
   CLI::App* verify =
       AddCommand(*family, "verify", "Read every object and prove its checksum", kVerifyExamples);

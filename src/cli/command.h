@@ -34,11 +34,12 @@ void AddOwnFlags(CLI::App* command, OwnFlags* flags);
 void AddInspect(CLI::App& app, Context* context);
 void AddVerify(CLI::App& app, Context* context);
 void AddLog(CLI::App& app, Context* context);
-void AddData(CLI::App& app, Context* context);      // get, put, delete, scan
-void AddLines(CLI::App& app, Context* context);     // dump, load
-void AddArchive(CLI::App& app, Context* context);   // archive list, stat, verify
-void AddRestore(CLI::App& app, Context* context);   // restore, drill
-void AddSnapshot(CLI::App& app, Context* context);  // export, import
+void AddData(CLI::App& app, Context* context);        // get, put, delete, scan
+void AddLines(CLI::App& app, Context* context);       // dump, load
+void AddArchive(CLI::App& app, Context* context);     // archive list, stat, verify
+void AddCollect(CLI::App& family, Context* context);  // archive gc
+void AddRestore(CLI::App& app, Context* context);     // restore, drill
+void AddSnapshot(CLI::App& app, Context* context);    // export, import
 void AddDoctor(CLI::App& app, Context* context);
 void AddCompletion(CLI::App& app, Context* context);
 

@@ -93,6 +93,17 @@ TEST_F(ArchiveCommandTest, VerifyNamesADamagedFileAndADamagedEntry) {
   EXPECT_THAT(Run({"archive", "verify", "--quick", "-A", archive_}), Exits(kDamaged));
 }
 
+TEST_F(ArchiveCommandTest, GcSaysWhatMayGoAndDeletesNothing) {
+  ASSERT_NO_FATAL_FAILURE(MakeArchivedStore());
+  const Json before = Run({"--json", "archive", "stat", "-A", archive_}).json();
+  const Ran ran = Run({"--json", "archive", "gc", "-A", archive_, "--keep-days", "0"});
+  EXPECT_THAT(ran, Exits(kDone));
+  EXPECT_EQ(ran.json()["deleted"], false);
+  EXPECT_EQ(ran.json()["holds"]["objects"], before["objects"]) << ran;
+  EXPECT_EQ(Run({"--json", "archive", "stat", "-A", archive_}).json()["objects"],
+            before["objects"]);
+}
+
 TEST_F(ArchiveCommandTest, DrillRestoresToScratchAndLeavesNothing) {
   ASSERT_NO_FATAL_FAILURE(MakeArchivedStore());
   const std::string scratch = MakeVolume("scratch");
