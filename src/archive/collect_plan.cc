@@ -65,7 +65,8 @@ class Planner {
     for (const JournalItem& item : journal_) {
       const auto* claim = item.entry ? item.entry->As<ClaimEntry>() : nullptr;
       // A11: the new lineage has no checkpoint of its own yet.
-      if (claim != nullptr && claim->continues_from && item.slot > end->checkpoint->slot) {
+      if (claim == nullptr || old_.IsGone(item)) continue;
+      if (claim->continues_from && item.slot > end->checkpoint->slot) {
         return false;
       }
     }

@@ -3,6 +3,15 @@
 #include <algorithm>
 
 namespace mooring::archive {
+namespace {
+
+bool Holds(const std::vector<SlotRange>& ranges, uint64_t slot) {
+  return std::any_of(ranges.begin(), ranges.end(), [slot](const SlotRange& range) {
+    return range.first <= slot && slot <= range.last;
+  });
+}
+
+}  // namespace
 
 Collected::Collected(const std::vector<JournalItem>& journal) {
   for (const JournalItem& item : journal) {
@@ -13,10 +22,18 @@ Collected::Collected(const std::vector<JournalItem>& journal) {
 
 bool Collected::IsGone(const JournalItem& item) const {
   if (entry() == nullptr || item.last_slot != 0) return false;
-  if (item.entry && item.entry->As<ClaimEntry>() != nullptr) return false;
-  const std::vector<SlotRange>& gone = entry()->slots;
-  return std::any_of(gone.begin(), gone.end(), [&](const SlotRange& range) {
-    return range.first <= item.slot && item.slot <= range.last;
+  if (item.entry && item.entry->As<ClaimEntry>() != nullptr) return IsMerged(item.slot);
+  return Holds(entry()->slots, item.slot);
+}
+
+bool Collected::IsLost(uint64_t slot) const {
+  return entry() != nullptr && Holds(entry()->slots, slot) && !IsMerged(slot);
+}
+
+bool Collected::IsMerged(uint64_t slot) const {
+  const std::vector<MergedLog>& merged = entry()->merged;
+  return std::any_of(merged.begin(), merged.end(), [slot](const MergedLog& log) {
+    return log.slots.first <= slot && slot <= log.slots.last;
   });
 }
 

@@ -115,6 +115,10 @@ absl::Status JournalProtocol::Check(const ClaimEntry&, State*) const { return ab
 // A8, as far as an owner knows it: what its newest checkpoint needs.
 absl::Status JournalProtocol::Check(const CollectEntry& collect, State*) const {
   if (!rules_.needed_is_kept) return absl::OkStatus();
+  if (!restorable_) {
+    return absl::FailedPreconditionError(
+        "nothing can be collected before this lineage has a checkpoint (A11)");
+  }
   const auto holds = [](const SlotRange& range, uint64_t slot) {
     return range.first <= slot && slot <= range.last;
   };

@@ -22,7 +22,8 @@ class Replay {
     plan_.min_log = plan_.max_log = base_.min_log;
   }
 
-  absl::StatusOr<RestorePlan> Run(const std::vector<JournalItem>& items) {
+  absl::StatusOr<RestorePlan> Run(const std::vector<JournalItem>& items,
+                                  const Collected& collected) {
     uint64_t expected = base_.replay_from;
     for (const JournalItem& item : items) {
       const uint64_t last = std::max(item.slot, item.last_slot);
@@ -40,6 +41,8 @@ class Replay {
         MOORING_RETURN_IF_ERROR(Follow(item.entry));
       }
     }
+    // What was cut off by the target's last slot is gone as well.
+    if (expected <= target_.last_slot && collected.IsLost(expected)) return Missing(expected);
     if (target_.last_sequence != ~uint64_t{0} &&
         plan_.state.last_sequence < target_.last_sequence) {
       return absl::OutOfRangeError(absl::StrCat("the archive ends at sequence ",
@@ -213,8 +216,9 @@ absl::StatusOr<RestorePlan> PlanRestore(const std::vector<JournalItem>& journal,
     const auto& checkpoint = *entry->As<CheckpointEntry>();
     if (checkpoint.max_sequence > target.last_sequence) continue;
     const auto unusable = target.unusable.find(entry->slot);
-    absl::StatusOr<RestorePlan> plan =
-        unusable != target.unusable.end() ? unusable->second : Replay(entry, target).Run(items);
+    absl::StatusOr<RestorePlan> plan = unusable != target.unusable.end()
+                                           ? unusable->second
+                                           : Replay(entry, target).Run(items, collected);
     if (plan.ok()) {
       if (passed_over > plan->state.last_sequence) plan->complete = false;
       plan->notes.insert(plan->notes.begin(), notes.begin(), notes.end());

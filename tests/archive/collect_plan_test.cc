@@ -263,5 +263,33 @@ TEST_F(CollectPlanTest, AWeekOfOneEntryASecondStaysListable) {
   EXPECT_EQ(plan.state.last_sequence, sequence_);
 }
 
+// A3. Of a claimant whose view was old, it landed in a hole among merged slots.
+TEST_F(CollectPlanTest, AVoidClaimLeavesNothingBehindAndStopsNothing) {
+  Append(0, Claim(1, 1));
+  AppendCheckpoint(0);
+  for (int i = 0; i < 4; ++i) AppendLog(i * kSecond);
+  Carry(Plan(3 * kHour), 3 * kHour);
+  ASSERT_THAT(journal_.back().entry->As<CollectEntry>()->merged, ::testing::SizeIs(1));
+  ClaimEntry claim = Claim(5, 2, sequence_);
+  claim.continues_from = 1;
+  const auto place = std::find_if(journal_.begin(), journal_.end(),
+                                  [](const JournalItem& item) { return item.slot > 5; });
+  journal_.insert(place, {5, std::make_shared<const Entry>(MakeEntry(5, 2, claim)), {}});
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.state.last_sequence, 4u);
+  AppendCheckpoint(4 * kHour);
+  AppendCheckpoint(4 * kHour);
+  EXPECT_TRUE(Plan(100 * kDay).is_new);
+}
+
+// Nobody names it: an upload whose checkpoint never came to stand.
+TEST_F(CollectPlanTest, AnOrphanGoesAndWhatIsNamedStays) {
+  Append(0, Claim(1, 1));
+  AppendCheckpoint(0);
+  AppendCheckpoint(0);
+  files_ = {"orphan", "own-2", "own-3", "shared"};
+  EXPECT_THAT(Plan(kDay).entry.files, ElementsAre("orphan"));
+}
+
 }  // namespace
 }  // namespace mooring::archive

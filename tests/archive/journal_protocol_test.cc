@@ -1,6 +1,7 @@
 #include "src/archive/journal_protocol.h"
 
 #include <map>
+#include <optional>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -259,6 +260,68 @@ TEST_F(JournalProtocolTest, ADamagedEntryInOnesSlotIsAnErrorAndNoFence) {
   EXPECT_EQ(owner.phase(), Phase::kFailed);
   EXPECT_THAT(owner.status(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr(SlotKey(2))));
   EXPECT_FALSE(IsFenced(owner.status()));
+}
+
+// A8. The newest checkpoint, in slot 5, replays from slot 4 on.
+class CollectingProtocolTest : public JournalProtocolTest {
+ protected:
+  void SetUp() override {
+    owner_.emplace(Owner(1));
+    for (const char* name : {"old", "new"}) owner_->FileIsDurable({name, name, 1, 1});
+    Do(WithFile("old", Checkpoint(2, 0, {})));
+    Do(Log({MakeSegment(1, 1, 4)}));
+    Do(Log({MakeSegment(1, 5, 6)}));
+    Do(WithFile("new", Checkpoint(4, 4, MakeHistory({{1, 1}}), 11)));
+  }
+  static CheckpointEntry WithFile(const std::string& name, CheckpointEntry checkpoint) {
+    checkpoint.files = {{name, name, 1, 1}};
+    return checkpoint;
+  }
+  void Do(JournalProtocol::Body body) {
+    ASSERT_OK(Append(*owner_, std::move(body)));
+    Run(*owner_);
+  }
+  std::optional<JournalProtocol> owner_;  // 1 CLAIM, 2 CHECKPOINT, 3 and 4 LOG, 5 CHECKPOINT.
+};
+
+TEST_F(CollectingProtocolTest, ALogThatTheNewestCheckpointNeedsIsNotCollectedUnlessMerged) {
+  EXPECT_THAT(Append(*owner_, CollectEntry{{{2, 4}}, {}, {}}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("00000000000000000004")));
+  EXPECT_OK(Append(*owner_, CollectEntry{{{2, 4}}, {}, {{{3, 4}, "3-4-x", 1}}}));
+  Run(*owner_);
+  EXPECT_EQ(owner_->ReplayFrom(4), 4u);  // What is merged is still needed.
+}
+
+TEST_F(CollectingProtocolTest, AFileOfTheNewestCheckpointIsNotCollected) {
+  EXPECT_THAT(Append(*owner_, CollectEntry{{}, {"old", "new"}, {}}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("files/new")));
+}
+
+// A2. Whoever still has the name would take a file for durable that is about to be deleted.
+TEST_F(CollectingProtocolTest, AFileThatWasCollectedIsDurableNoMore) {
+  Do(CollectEntry{{{2, 3}}, {"old"}, {}});
+  EXPECT_THAT(Append(*owner_, WithFile("old", Checkpoint(4, 6, MakeHistory({{1, 1}}), 12))),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("files/old")));
+  EXPECT_OK(Append(*owner_, WithFile("new", Checkpoint(4, 4, MakeHistory({{1, 1}}), 11))));
+}
+
+// A11. Between going back and the first checkpoint.
+TEST_F(CollectingProtocolTest, NothingIsCollectedBeforeTheLineageHasACheckpoint) {
+  JournalProtocol next = Owner(2, std::nullopt);
+  EXPECT_THAT(Append(next, CollectEntry{{{2, 2}}, {}, {}}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("A11")));
+}
+
+TEST_F(CollectingProtocolTest, ATakeoverKnowsTheFilesOfTheCheckpointItServes) {
+  JournalProtocol next = Found(2);
+  ASSERT_OK(next.Claim(Claim(next.next_slot(), 2), NextNonce(), 0));
+  Run(next);
+  JournalProtocol::Found found;
+  found.restorable = State{MakeHistory({{1, 1}}), 6};
+  found.checkpoint_files = {"new"};
+  ASSERT_OK(next.BeginOwning(found));
+  EXPECT_THAT(Append(next, CollectEntry{{}, {"new"}, {}}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("files/new")));
 }
 
 }  // namespace

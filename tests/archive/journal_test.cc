@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/archive/entries.h"
+#include "tests/archive/faulty_store.h"
 #include "tests/servers/archive_place.h"
 #include "tests/testing/status_matchers.h"
 
@@ -29,6 +30,11 @@ class JournalTest : public ::testing::Test {
     EXPECT_OK(protocol.BeginOwning({State(), {}, 0, {}}));
     protocol.SetSynced(100);
     return protocol;
+  }
+  void PutMerged(const std::string& name, uint64_t slot, LogEntry log, uint64_t last_slot) {
+    log.last_slot = last_slot;
+    ASSERT_OK_AND_ASSIGN(const std::string bytes, EncodeEntry(MakeEntry(slot, 1, std::move(log))));
+    ASSERT_OK(store_->Put(MergedKey(name), bytes));
   }
   void Append(JournalProtocol& protocol, JournalProtocol::Body body) {
     ASSERT_OK(protocol.Append(std::move(body), Nonce(), 0));
@@ -98,6 +104,34 @@ TEST_F(JournalTest, ADamagedEntryComesWithItsStatus) {
   ASSERT_EQ(items.size(), 1u);
   EXPECT_EQ(items[0].entry, nullptr);
   EXPECT_THAT(items[0].status, StatusIs(absl::StatusCode::kDataLoss));
+}
+
+// The reader's first LIST shows the older COLLECT; when it reads, the newer one stands, and what
+// that names is deleted.
+TEST_F(JournalTest, AReaderThatMeetsACollectionReadsAgain) {
+  JournalProtocol owner = Owner(1);
+  Append(owner, Log({MakeSegment(1, 1, 4)}));
+  Append(owner, Log({MakeSegment(1, 5, 6)}));
+  PutMerged("2-3-x", 2, Log({MakeSegment(1, 1, 6)}), 3);
+  Append(owner, CollectEntry{{{2, 3}}, {}, {{{2, 3}, "2-3-x", 1}}});
+  Append(owner, Log({MakeSegment(1, 7, 9)}));
+  PutMerged("2-5-y", 2, Log({MakeSegment(1, 1, 9)}), 5);
+  auto faulty = std::make_unique<FaultyStore>(std::move(store_));
+  FaultyStore& faults = *faulty;
+  store_ = std::move(faulty);
+  bool collected = false;  // By whichever thread reads slot 1.
+  faults.set_before([&](std::string_view call, std::string_view key) {
+    if (call != "Get" || key != SlotKey(1) || collected) return absl::OkStatus();
+    collected = true;
+    Append(owner, CollectEntry{{{2, 5}}, {}, {{{2, 5}, "2-5-y", 1}}});
+    for (uint64_t slot = 2; slot <= 5; ++slot) EXPECT_OK(store_->Delete(SlotKey(slot)));
+    EXPECT_OK(store_->Delete(MergedKey("2-3-x")));
+    return absl::OkStatus();
+  });
+  ASSERT_OK_AND_ASSIGN(const std::vector<JournalItem> items, ReadJournal(*store_, 1));
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(items[1].last_slot, 5u);
+  EXPECT_EQ(items[2].slot, 6u);
 }
 
 TEST_F(JournalTest, AnErrorThatStaysIsHandedOnAndTheOperationStaysUnderWay) {

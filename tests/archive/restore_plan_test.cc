@@ -171,6 +171,37 @@ TEST_F(RestorePlanTest, AMergedLogStandsForWhatACollectNames) {
   EXPECT_THAT(PlanRestore(journal_), StatusIs(absl::StatusCode::kDataLoss));
 }
 
+// A3. Its claimant's view was old: it landed where a collector had made a hole.
+TEST_F(RestorePlanTest, AClaimAmongMergedSlotsIsVoid) {
+  LogEntry merged = Log({MakeSegment(1, 1, 4), MakeSegment(1, 5, 6)});
+  merged.last_slot = 4;
+  Append(CollectEntry{{{3, 4}}, {}, {{{3, 4}, "3-4-x", 1}}});
+  journal_[2].entry = std::make_shared<const Entry>(MakeEntry(3, 1, merged));
+  ClaimEntry claim = Claim(4, 2, 4);
+  claim.continues_from = 2;
+  journal_[2].last_slot = 4;
+  journal_[3].entry = std::make_shared<const Entry>(MakeEntry(4, 2, claim));
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.state.last_sequence, 6u);
+}
+
+TEST_F(RestorePlanTest, OnlyTheNewestCollectCounts) {
+  Append(CollectEntry{{{3, 3}}, {"1-000012-s-100"}, {}});
+  Append(CollectEntry{});
+  ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
+  EXPECT_EQ(plan.state.last_sequence, 6u);
+}
+
+TEST_F(RestorePlanTest, ASlotThatIsGoneAndNeededIsALossAlsoAtTheEnd) {
+  Append(CollectEntry{{{4, 4}}, {}, {}});
+  EXPECT_THAT(PlanRestore(journal_),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("00000000000000000004 is missing")));
+  RestoreTarget target;
+  target.last_slot = 4;
+  EXPECT_THAT(PlanRestore(journal_, target),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("00000000000000000004 is missing")));
+}
+
 TEST_F(RestorePlanTest, ADamagedCheckpointCostsNothingWhereTheLogIsWhole) {
   Append(Checkpoint(5, 6, MakeHistory({{1, 1}}), 12));
   Append(Log({MakeSegment(1, 7, 8)}));
