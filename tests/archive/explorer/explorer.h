@@ -23,6 +23,8 @@ struct Verdict {
 //   I4  whoever took over can restore
 //   I5  a volume whose commits nobody else continued is never set aside, and one that lacks or
 //       contradicts what the archive holds is never kept
+//   I6  each of the lineage's two newest checkpoints alone restores what it holds
+//   I7  nothing comes back that was left behind
 Verdict Explore(const Scenario& scenario);
 
 }  // namespace mooring::archive::explorer

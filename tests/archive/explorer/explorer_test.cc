@@ -19,9 +19,10 @@ int Depth() {
 }
 
 Scenario Deeper(Scenario scenario) {
-  for (int* budget : {&scenario.claims, &scenario.timeouts, &scenario.crashes,
-                      &scenario.checkpoints, &scenario.collections, &scenario.commits}) {
-    *budget += Depth();
+  for (int* budget :
+       {&scenario.claims, &scenario.timeouts, &scenario.crashes, &scenario.checkpoints,
+        &scenario.collections, &scenario.commits, &scenario.rewinds}) {
+    if (*budget > 0 || budget != &scenario.rewinds) *budget += Depth();
   }
   if (Depth() > 0) scenario.max_states = 20'000'000;
   return scenario;
@@ -87,6 +88,41 @@ TEST(ExplorerTest, PowerIsLost) {
   scenario.collections = 0;
   scenario.offline_opens = 1;
   scenario.power_loss = true;
+  ExpectClean(scenario);
+}
+
+// With merged logs, and deletes that land late: of an owner that crashed, or was overtaken.
+TEST(ExplorerTest, OneOwnerCollectsAgainAndAgain) {
+  Scenario scenario;
+  scenario.owners = 1;
+  scenario.claims = 1;
+  scenario.commits = 2;
+  scenario.checkpoints = 3;
+  scenario.collections = 2;
+  scenario.timeouts = 0;
+  ExpectClean(scenario);
+}
+
+TEST(ExplorerTest, TwoOwnersCollect) {
+  Scenario scenario;
+  scenario.claims = 1;
+  scenario.commits = 2;
+  scenario.checkpoints = 2;
+  scenario.collections = 2;
+  scenario.crashes = 0;
+  scenario.timeouts = 0;
+  ExpectClean(scenario);
+}
+
+TEST(ExplorerTest, AStoreGoesBackAndCollects) {
+  Scenario scenario;
+  scenario.claims = 1;
+  scenario.rewinds = 1;
+  scenario.commits = 2;
+  scenario.checkpoints = 2;
+  scenario.collections = 1;
+  scenario.crashes = 0;
+  scenario.timeouts = 0;
   ExpectClean(scenario);
 }
 
@@ -161,6 +197,55 @@ TEST(ExplorerControlTest, ReplayFromTheCheckpointsSlotA7) {
   scenario.claims = 0;
   scenario.crashes = 0;
   ExpectCaught(scenario, "^I1");
+}
+
+TEST(ExplorerControlTest, ClaimCollectedA4) {
+  Scenario scenario;
+  scenario.deletes_claims = true;
+  scenario.claims = 1;
+  scenario.commits = 1;
+  scenario.checkpoints = 2;
+  scenario.crashes = 0;
+  scenario.timeouts = 0;
+  ExpectCaught(scenario, "^I[123]");
+}
+
+TEST(ExplorerControlTest, CollectedWithoutACollectA8) {
+  Scenario scenario;
+  scenario.owners = 1;
+  scenario.deletes_uncollected = true;
+  scenario.claims = 1;
+  scenario.commits = 2;
+  ExpectCaught(scenario, "^I[146]");
+}
+
+TEST(ExplorerControlTest, NeededLogCollectedA8) {
+  Scenario scenario;
+  scenario.owners = 1;
+  scenario.rules.needed_is_kept = false;
+  scenario.collects_needed_log = true;
+  ExpectCaught(scenario, "^I[16]");
+}
+
+TEST(ExplorerControlTest, BareHeadBelievedA2) {
+  Scenario scenario;
+  scenario.owners = 1;
+  scenario.believes_head = true;
+  scenario.checkpoints = 2;
+  scenario.volume_loss = false;
+  ExpectCaught(scenario, "^I[16]");
+}
+
+TEST(ExplorerControlTest, CheckpointOfALineageThatWasLeftCountedA11) {
+  Scenario scenario;
+  scenario.counts_left_lineage = true;
+  scenario.claims = 1;
+  scenario.rewinds = 1;
+  scenario.commits = 1;
+  scenario.checkpoints = 2;
+  scenario.crashes = 0;
+  scenario.timeouts = 0;
+  ExpectCaught(scenario, "^I6");
 }
 
 TEST(ExplorerControlTest, StalenessByEpochA10) {

@@ -49,15 +49,17 @@ World Steps::Begin() {
     }
   }
   Capture(world, 0);
+  const std::string file = world.owners[0].capture->file;
   world.owners[0].capture->uploaded = true;
-  world.files.insert(FileNameOf({}));
-  Change(world.owners[0], [](JournalProtocol& protocol) {
-    protocol.FileIsDurable({FileNameOf({}), "000001.sst", 0, 0});
+  world.files.insert(file);
+  Change(world.owners[0], [&](JournalProtocol& protocol) {
+    protocol.FileIsDurable({file, "000001.sst", 0, 0});
   });
   AppendCheckpoint(world, 0);
   const Put put = *world.on_the_way.begin();
   world.on_the_way.clear();
   world.journal[put.slot] = put.object;
+  world.checkpoints_made = {{put.slot, 0}};
   Deliver(world, 0, {Reply::kCreated, 0, {}, {}});
   world.claims = world.checkpoints = 0;
   return world;
@@ -92,7 +94,18 @@ void Steps::Land(const Put& put) {
   const auto land = [&, made](World& next) {
     next.on_the_way.erase(put);
     if (!made) return;
+    const bool last = put.slot > next.journal.rbegin()->first;  // Not in a hole.
+    const auto* claim = entry.As<ClaimEntry>();
+    if (last && claim != nullptr && claim->continues_from) GoBack(next, put.slot, *claim);
     next.journal[put.slot] = put.object;
+    if (const auto* checkpoint = entry.As<CheckpointEntry>(); last && checkpoint != nullptr) {
+      next.checkpoints_made.emplace_back(put.slot, checkpoint->max_sequence);
+    }
+    // From here on older ones may go, whatever is left behind later.
+    auto& checkpoints = next.checkpoints_made;
+    if (last && entry.As<CollectEntry>() != nullptr && checkpoints.size() > 2) {
+      checkpoints.erase(checkpoints.begin(), checkpoints.end() - 2);
+    }
     const bool older = entry.writer < Id(next.confirmed);
     if (older && entry.As<ClaimEntry>() == nullptr) next.zombies.insert(put);
   };
@@ -121,13 +134,16 @@ void Steps::Land(const Put& put) {
 
 void Steps::OwnerSteps(int index) {
   const Owner& owner = world_->owners[index];
-  for (const uint64_t slot : owner.deletes) {
-    Add(absl::StrCat(Name(index), "'s delete of slot ", slot), [&](World& next) {
-      auto& deletes = next.owners[index].deletes;
-      deletes.erase(std::find(deletes.begin(), deletes.end(), slot));
-      next.journal.erase(slot);
-    });
-    break;  // One after the other.
+  if (!owner.deletes.empty()) {  // One after the other.
+    const Doomed& doomed = owner.deletes.front();
+    Add(absl::StrCat(Name(index), "'s delete of ", doomed.name, " or slot ", doomed.slot),
+        [&](World& next) {
+          auto& deletes = next.owners[index].deletes;
+          deletes.erase(deletes.begin());
+          if (doomed.kind == Doomed::Kind::kFile) next.files.erase(doomed.name);
+          if (doomed.kind == Doomed::Kind::kMerged) next.merged.erase(doomed.name);
+          if (doomed.kind == Doomed::Kind::kSlot) next.journal.erase(doomed.slot);
+        });
   }
   switch (owner.phase) {
     case Owner::Phase::kDown:
@@ -149,6 +165,16 @@ void Steps::OwnerSteps(int index) {
 void Steps::Down(int index) {
   if (world_->claims < scenario_.claims) {
     Add(Name(index) + " finds the head", [&](World& next) { FindHead(next, index); });
+  }
+  if (world_->claims < scenario_.claims && world_->rewinds < scenario_.rewinds) {
+    if (LookBack(*world_, ~uint64_t{0}) != nullptr) {
+      Add(Name(index) + " finds the head, to go back by one", [&](World& next) {
+        ++next.rewinds;
+        NewVolume(next.owners[index], index);
+        FindHead(next, index);
+        next.owners[index].goes_back = true;
+      });
+    }
   }
   if (world_->owners[index].volume.exists && world_->offline_opens < scenario_.offline_opens) {
     Add(Name(index) + " opens offline", [&](World& next) {
@@ -220,7 +246,7 @@ void Steps::Checkpointing(int index) {
   if (!owner.capture->uploaded) {
     Add(Name(index) + " uploads the checkpoint's file", [&](World& next) {
       Owner& changed = next.owners[index];
-      const std::string name = FileNameOf(changed.capture->commits);
+      const std::string name = changed.capture->file;
       changed.capture->uploaded = true;
       next.files.insert(name);
       Change(changed, [&](JournalProtocol& protocol) {
@@ -236,17 +262,15 @@ void Steps::Checkpointing(int index) {
 
 void Steps::Collecting(int index) {
   const Owner& owner = world_->owners[index];
-  if (world_->collections >= scenario_.collections || owner.capture || !owner.deletes.empty()) {
-    return;
+  if (world_->collections >= scenario_.collections || owner.capture || !owner.deletes.empty() ||
+      world_->journal.rbegin()->first != owner.protocol->head()) {
+    return;  // A zombie that had planned before is one whose COLLECT is under way.
   }
-  const std::vector<uint64_t> slots = Collectable(*world_, index);
-  if (slots.empty()) return;
-  Add(absl::StrCat(Name(index), " sends a COLLECT"), [&](World& next) {
-    ++next.collections;
-    CollectEntry collect;
-    for (uint64_t slot : slots) collect.slots.push_back({slot, slot});
-    Append(next, index, collect);
-  });
+  if (owner.protocol->restorable() == nullptr) return;  // As between going back and a checkpoint.
+  CollectPlan plan = PlanOf(*world_);
+  if (!plan.is_new) return;
+  Add(absl::StrCat(Name(index), " collects"),
+      [&](World& next) { Collect(next, index, std::move(plan)); });
 }
 
 void Steps::Committing(int index) {
@@ -305,7 +329,7 @@ void Steps::Stop(Owner& owner) const {
   owner.protocol = nullptr;
   owner.waiting = false;
   owner.capture.reset();
-  owner.deletes.clear();
+  owner.goes_back = false;
 }
 
 }  // namespace mooring::archive::explorer

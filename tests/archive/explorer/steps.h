@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "src/archive/collect_plan.h"
 #include "tests/archive/explorer/world.h"
 
 namespace mooring::archive::explorer {
@@ -61,8 +62,19 @@ class Steps {
   void AppendCheckpoint(World& world, int index);
   void OpenLog(Owner& owner, uint64_t after) const;
   void Stop(Owner& owner) const;
-  std::vector<uint64_t> Collectable(const World& world, int index);
-  std::shared_ptr<const Restored> Look(const World& world, uint64_t last_slot);
+  CollectPlan PlanOf(const World& world);
+  void Collect(World& world, int index, CollectPlan plan);
+  void Doom(World& world, int index, uint64_t slot, const CollectEntry& collect);
+  void GoBack(World& world, uint64_t slot, const ClaimEntry& claim);
+  std::shared_ptr<const Restored> Look(const World& world, const RestoreTarget& target);
+  std::shared_ptr<const Restored> Look(const World& world, uint64_t last_slot) {
+    RestoreTarget target;
+    target.last_slot = last_slot;
+    return Look(world, target);
+  }
+  // All but the last commit; null where the archive no longer has that.
+  std::shared_ptr<const Restored> LookBack(const World& world, uint64_t last_slot);
+  std::string JudgeCheckpoints(const World& world);
 
   const Scenario scenario_;
   ObjectPool pool_;

@@ -3,6 +3,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "src/archive/collected.h"
 #include "src/base/status.h"
 #include "tests/archive/explorer/steps.h"
 
@@ -44,13 +46,48 @@ void Require(World& world, const absl::Status& status) {
 
 }  // namespace
 
-std::shared_ptr<const Restored> Steps::Look(const World& world, uint64_t last_slot) {
-  std::string key = absl::StrCat(last_slot);
+std::shared_ptr<const Restored> Steps::Look(const World& world, const RestoreTarget& target) {
+  std::string key = absl::StrCat(target.last_slot, " ", target.last_sequence);
+  for (const auto& [slot, status] : target.unusable) absl::StrAppend(&key, " without ", slot);
   for (const auto& [slot, object] : world.journal) absl::StrAppend(&key, " ", slot, ":", object);
   for (const std::string& file : world.files) absl::StrAppend(&key, " ", file);
+  for (const auto& [name, object] : world.merged) absl::StrAppend(&key, " ", name, ":", object);
   std::shared_ptr<const Restored>& known = restored_[key];
-  if (known == nullptr) known = Restore(pool_, world.journal, world.files, last_slot);
+  if (known == nullptr) known = Restore(pool_, world, target);
   return known;
+}
+
+std::shared_ptr<const Restored> Steps::LookBack(const World& world, uint64_t last_slot) {
+  const std::shared_ptr<const Restored> end = Look(world, last_slot);
+  if (!end->status.ok() || end->commits.empty()) return nullptr;
+  RestoreTarget target;
+  target.last_slot = last_slot;
+  target.last_sequence = end->commits.size() - 1;
+  const std::shared_ptr<const Restored> before = Look(world, target);
+  return before->status.ok() ? before : nullptr;
+}
+
+// The two newest checkpoints of the lineage, each without any other.
+std::string Steps::JudgeCheckpoints(const World& world) {
+  const auto& made = world.checkpoints_made;
+  for (size_t i = made.size() < 2 ? 0 : made.size() - 2; i < made.size(); ++i) {
+    RestoreTarget target;
+    for (const auto& [slot, object] : world.journal) {
+      if (slot == made[i].first || !pool_[object].entry->As<CheckpointEntry>()) continue;
+      target.unusable[slot] = absl::DataLossError("another one");
+    }
+    // Commits that only a later checkpoint holds are not to be had from this one.
+    target.last_sequence = made[i].second;
+    const std::shared_ptr<const Restored> restored = Look(world, target);
+    const std::vector<CommitId>& commits = restored->commits;
+    if (restored->status.ok() && commits.size() == made[i].second &&
+        (StartsWith(commits, world.acknowledged) || StartsWith(world.acknowledged, commits))) {
+      continue;
+    }
+    return absl::StrCat("I6 the checkpoint in slot ", made[i].first, " gives ", ToString(commits),
+                        " of ", ToString(world.acknowledged), ": ", restored->status.message());
+  }
+  return "";
 }
 
 std::string Steps::Judge(const World& world) {
@@ -69,7 +106,12 @@ std::string Steps::Judge(const World& world) {
   if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
     return absl::StrCat("I3 restored twice: ", ToString(restored->commits));
   }
-  return "";
+  for (const CommitId commit : world.left) {
+    if (!std::binary_search(sorted.begin(), sorted.end(), commit)) continue;
+    return absl::StrCat("I7 restored ", ToString(restored->commits), ", where ",
+                        ToString(world.left), " was left behind");
+  }
+  return JudgeCheckpoints(world);
 }
 
 void Steps::Deliver(World& world, int index, const JournalReply& reply) {
@@ -118,6 +160,13 @@ void Steps::Send(World& world, int index) {
 void Steps::FindHead(World& world, int index) {
   ++world.claims;
   Owner& owner = world.owners[index];
+  // What is of a lineage that was left is set aside by whoever goes back.
+  if (owner.lineage != world.lineage && owner.volume.exists) {
+    owner.volume = {};
+    owner.volume.number = index * kVolumesPerOwner + owner.volumes_used++;
+    owner.commits_made = 0;
+  }
+  owner.lineage = world.lineage;
   owner.phase = Owner::Phase::kRunning;
   owner.incarnation = ++world.incarnations;
   auto protocol =
@@ -142,6 +191,12 @@ void Steps::Claim(World& world, int index) {
   claim.epoch = owner.claim_epoch;
   claim.owner = std::string(1, static_cast<char>('A' + index));
   claim.taken_over_slot = owner.protocol->head();
+  if (owner.goes_back) {
+    const std::shared_ptr<const Restored> restored = LookBack(world, claim.taken_over_slot);
+    if (restored == nullptr) return Stop(owner);
+    claim.taken_over_sequence = restored->commits.size() + 1;
+    claim.continues_from = restored->commits.size();
+  }
   const std::string nonce = NonceOf(owner);
   Change(owner,
          [&](JournalProtocol& protocol) { Require(world, protocol.Claim(claim, nonce, 0)); });
@@ -150,7 +205,9 @@ void Steps::Claim(World& world, int index) {
 
 void Steps::TakeOver(World& world, int index) {
   Owner& owner = world.owners[index];
-  const uint64_t below = owner.protocol->head() - 1;
+  // Whoever goes back sees what its own claim leaves.
+  const uint64_t below = owner.protocol->head() - (owner.goes_back ? 0 : 1);
+  if (owner.goes_back) owner.lineage = owner.protocol->head();
   const std::shared_ptr<const Restored> restored = Look(world, below);
   const bool empty = absl::IsNotFound(restored->status);
   if (!restored->status.ok() && !empty) {
@@ -172,12 +229,19 @@ void Steps::TakeOver(World& world, int index) {
   if (!world.violation.empty()) return;
 
   JournalProtocol::Found found;
-  if (!empty) found.restorable = restored->plan.state;
-  found.logs = restored->plan.log_slots;
-  found.min_log = restored->plan.min_log;
-  for (const auto& [slot, object] : world.journal) {
-    const auto* checkpoint = pool_[object].entry->As<CheckpointEntry>();
-    if (checkpoint == nullptr || slot > below) continue;
+  if (!empty && !owner.goes_back) {
+    found.restorable = restored->plan.state;
+    found.logs = restored->plan.log_slots;
+    found.min_log = restored->plan.min_log;
+    for (const ArchivedFile& file : restored->plan.checkpoint->As<CheckpointEntry>()->files) {
+      found.checkpoint_files.insert(file.name);
+    }
+  }
+  const std::vector<JournalItem> items = ItemsOf(pool_, world);
+  const Collected collected(items);
+  for (const JournalItem& item : items) {
+    const auto* checkpoint = item.entry ? item.entry->As<CheckpointEntry>() : nullptr;
+    if (checkpoint == nullptr || item.slot > below || !collected.Keeps(item, *checkpoint)) continue;
     found.files.insert(found.files.end(), checkpoint->files.begin(), checkpoint->files.end());
   }
   Change(owner, [&](JournalProtocol& protocol) {
@@ -276,10 +340,8 @@ void Steps::Appended(World& world, int index) {
     owner.capture->entry_stands = true;
     if (owner.capture->uploaded) owner.capture.reset();
   }
-  if (const auto* collect = entry.As<CollectEntry>()) {
-    for (const SlotRange& range : collect->slots) owner.deletes.push_back(range.first);
-  }
-  Acknowledge(world, index);
+  if (const auto* collect = entry.As<CollectEntry>()) Doom(world, index, put.slot, *collect);
+  if (put.slot > world.lineage) Acknowledge(world, index);  // Else it was left behind meanwhile.
 }
 
 // Everything that is restorable by the protocol's word is acknowledged.
@@ -331,6 +393,7 @@ void Steps::Ship(World& world, int index) {
 // The flush of a checkpoint syncs, and the log goes on in a new file.
 void Steps::Capture(World& world, int index) {
   ++world.checkpoints;
+  ++world.uploads;
   Owner& owner = world.owners[index];
   SimulatedVolume& volume = owner.volume;
   volume.synced = volume.commits.size();
@@ -339,16 +402,26 @@ void Steps::Capture(World& world, int index) {
     volume.logs.push_back(
         {last.number + 1, last.incarnation, last.epoch, volume.commits.size() + 1});
   }
-  owner.capture = CapturedCheckpoint{volume.commits, volume.history.Until(volume.commits.size()),
-                                     volume.logs.back().number, false, false};
+  const std::string file = FileNameOf(volume.commits, world.uploads);
+  owner.capture = CapturedCheckpoint{
+      file,  volume.commits, volume.history.Until(volume.commits.size()), volume.logs.back().number,
+      false, false};
+  if (!scenario_.believes_head) return;
+  for (const std::string& there : world.files) {
+    if (CommitsOf(there) != volume.commits) continue;
+    owner.capture->file = there;
+    owner.capture->uploaded = true;
+    Change(owner, [&](JournalProtocol& protocol) {
+      protocol.FileIsDurable({there, "000001.sst", volume.commits.size(), 0});
+    });
+  }
 }
 
 void Steps::AppendCheckpoint(World& world, int index) {
   const Owner& owner = world.owners[index];
   const CapturedCheckpoint& capture = *owner.capture;
   CheckpointEntry checkpoint;
-  checkpoint.files.push_back(
-      {FileNameOf(capture.commits), "000001.sst", capture.commits.size(), 0});
+  checkpoint.files.push_back({capture.file, "000001.sst", capture.commits.size(), 0});
   checkpoint.current = "MANIFEST-000001\n";
   checkpoint.manifest = "m";
   checkpoint.max_sequence = capture.commits.size();
@@ -360,21 +433,97 @@ void Steps::AppendCheckpoint(World& world, int index) {
   Append(world, index, std::move(checkpoint));
 }
 
-// Everything below what the newest usable checkpoint replays, but for claims and itself, as far as
-// this owner looked.
-std::vector<uint64_t> Steps::Collectable(const World& world, int index) {
-  const uint64_t seen = world.owners[index].protocol->head();
-  const std::shared_ptr<const Restored> restored = Look(world, seen);
-  std::vector<uint64_t> slots;
-  if (!restored->status.ok()) return slots;
-  const Entry& checkpoint = *restored->plan.checkpoint;
-  for (const auto& [slot, object] : world.journal) {
-    if (slot >= checkpoint.As<CheckpointEntry>()->replay_from) break;
-    if (slot != checkpoint.slot && pool_[object].entry->As<ClaimEntry>() == nullptr) {
-      slots.push_back(slot);
+// The rules themselves, with everything old: two checkpoints are kept, and all logs are merged.
+CollectPlan Steps::PlanOf(const World& world) {
+  const std::vector<JournalItem> items = ItemsOf(pool_, world);
+  CollectInput input;
+  input.journal = &items;
+  input.files.assign(world.files.begin(), world.files.end());
+  input.retention = {absl::ZeroDuration(), 2};
+  input.now_us = absl::ToInt64Microseconds(absl::Hours(100));
+  CollectPlan plan = PlanCollection(input);
+  if (scenario_.counts_left_lineage && plan.is_new) {
+    // The two newest, of whatever lineage.
+    std::vector<EntryPtr> checkpoints;
+    for (const JournalItem& item : items) {
+      if (item.entry->As<CheckpointEntry>() != nullptr) checkpoints.push_back(item.entry);
+    }
+    if (checkpoints.size() < 2) return plan;
+    const uint64_t floor = checkpoints[checkpoints.size() - 2]->As<CheckpointEntry>()->replay_from;
+    plan.merges.clear();
+    plan.entry = {{{1, floor - 1}}, {}, {}};
+  }
+  if (scenario_.collects_needed_log) {
+    const auto last = world.journal.rbegin();
+    if (pool_[last->second].entry->As<LogEntry>() != nullptr) {
+      plan.entry.slots.push_back({last->first, last->first});
+      plan.merges.clear();
+      plan.entry.merged.clear();
+      plan.is_new = true;
     }
   }
-  return slots;
+  return plan;
+}
+
+void Steps::Collect(World& world, int index, CollectPlan plan) {
+  ++world.collections;
+  for (const Merge& merge : plan.merges) {
+    Entry joined;
+    joined.nonce = Id(static_cast<int>(merge.slots.first * 100 + merge.slots.last));
+    joined.archive_id = ArchiveId();
+    joined.slot = merge.slots.first;
+    joined.writer = Id(world.owners[index].incarnation);
+    joined.body = Join(merge);
+    const absl::StatusOr<std::string> bytes = EncodeEntry(joined);
+    if (!bytes.ok()) return Require(world, bytes.status());
+    for (MergedLog& log : plan.entry.merged) {
+      if (!log.name.empty() || log.slots.first != merge.slots.first) continue;
+      log.name = absl::StrCat(log.slots.first, "-", log.slots.last, "-",
+                              world.owners[index].incarnation, "-", world.collections);
+      log.size = bytes->size();
+      world.merged[log.name] = pool_.Intern(merge.slots.first, *bytes);
+    }
+  }
+  if (scenario_.deletes_uncollected) {
+    return Doom(world, index, world.journal.rbegin()->first, plan.entry);
+  }
+  Append(world, index, std::move(plan.entry));
+}
+
+// What there is and `collect` calls gone, once it is proven that nobody else owns the archive.
+void Steps::Doom(World& world, int index, uint64_t slot, const CollectEntry& collect) {
+  if (world.journal.rbegin()->first > slot) return;
+  std::vector<Doomed>& deletes = world.owners[index].deletes;
+  for (const std::string& file : collect.files) {
+    if (world.files.count(file) != 0) deletes.push_back({Doomed::Kind::kFile, file, 0});
+  }
+  for (const auto& [name, object] : world.merged) {
+    const auto is_it = [&name = name](const MergedLog& log) { return log.name == name; };
+    if (std::none_of(collect.merged.begin(), collect.merged.end(), is_it)) {
+      deletes.push_back({Doomed::Kind::kMerged, name, 0});
+    }
+  }
+  for (const auto& [gone, object] : world.journal) {
+    const bool claim = pool_[object].entry->As<ClaimEntry>() != nullptr;
+    const bool named = std::any_of(
+        collect.slots.begin(), collect.slots.end(),
+        [gone = gone](const auto& range) { return range.first <= gone && gone <= range.last; });
+    if (gone < slot && named && (!claim || scenario_.deletes_claims)) {
+      deletes.push_back({Doomed::Kind::kSlot, "", gone});
+    }
+  }
+}
+
+// A11: what the claim leaves behind, as it comes to stand in `slot`.
+void Steps::GoBack(World& world, uint64_t slot, const ClaimEntry& claim) {
+  const size_t end = *claim.continues_from;
+  const std::shared_ptr<const Restored> before = Look(world, slot - 1);
+  for (size_t i = end; i < before->commits.size(); ++i) world.left.push_back(before->commits[i]);
+  if (world.acknowledged.size() > end) world.acknowledged.resize(end);
+  auto& made = world.checkpoints_made;
+  const auto beyond = [&](const auto& checkpoint) { return checkpoint.second > end; };
+  made.erase(std::remove_if(made.begin(), made.end(), beyond), made.end());
+  world.lineage = slot;
 }
 
 }  // namespace mooring::archive::explorer

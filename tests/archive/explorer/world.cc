@@ -1,5 +1,7 @@
 #include "tests/archive/explorer/world.h"
 
+#include <algorithm>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -50,12 +52,14 @@ class Writer {
           << owner.waiting << owner.sent_slot << owner.sent_object << owner.capture.has_value()
           << (owner.protocol == nullptr ? "" : owner.protocol->Fingerprint());
     if (owner.capture) {
-      *this << owner.capture->commits << owner.capture->history << owner.capture->min_log
-            << owner.capture->uploaded << owner.capture->entry_stands;
+      *this << owner.capture->file << owner.capture->commits << owner.capture->history
+            << owner.capture->min_log << owner.capture->uploaded << owner.capture->entry_stands;
     }
     *this << owner.deletes.size();
-    for (uint64_t slot : owner.deletes) *this << slot;
-    return *this;
+    for (const Doomed& doomed : owner.deletes) {
+      *this << static_cast<uint64_t>(doomed.kind) << doomed.name << doomed.slot;
+    }
+    return *this << owner.goes_back << owner.lineage;
   }
   std::string Take() { return std::move(out_); }
 
@@ -113,36 +117,57 @@ std::string World::Fingerprint() const {
   for (const auto& [slot, object] : journal) out << slot << static_cast<uint64_t>(object);
   out << files.size();
   for (const std::string& file : files) out << file;
+  out << merged.size();
+  for (const auto& [name, object] : merged) out << name << static_cast<uint64_t>(object);
   out << on_the_way << zombies << acknowledged << incarnations << confirmed << claims << timeouts
-      << crashes << checkpoints << collections << commits << offline_opens;
+      << crashes << checkpoints << collections << commits << offline_opens << rewinds << uploads
+      << lineage << left << checkpoints_made.size();
+  for (const auto& [slot, sequence] : checkpoints_made) out << slot << sequence;
   for (const Owner& owner : owners) out << owner;
   return out.Take();
 }
 
-std::shared_ptr<const Restored> Restore(const ObjectPool& pool, const Journal& journal,
-                                        const std::set<std::string>& files, uint64_t last_slot) {
+std::vector<JournalItem> ItemsOf(const ObjectPool& pool, const World& world) {
   std::vector<JournalItem> items;
-  for (const auto& [slot, object] : journal) items.push_back({slot, pool[object].entry, {}});
+  const CollectEntry* collect = nullptr;
+  for (const auto& [slot, object] : world.journal) {
+    items.push_back({slot, pool[object].entry, {}});
+    if (pool[object].entry->As<CollectEntry>()) collect = pool[object].entry->As<CollectEntry>();
+  }
+  if (collect == nullptr) return items;
+  for (const MergedLog& log : collect->merged) {
+    const auto found = world.merged.find(log.name);
+    JournalItem item{log.slots.first, nullptr, Unlike(log.name + " is missing"), log.slots.last};
+    if (found != world.merged.end()) item.entry = pool[found->second].entry;
+    items.push_back(std::move(item));
+  }
+  std::stable_sort(items.begin(), items.end(),
+                   [](const JournalItem& a, const JournalItem& b) { return a.slot < b.slot; });
+  return items;
+}
+
+std::shared_ptr<const Restored> Restore(const ObjectPool& pool, const World& world,
+                                        const RestoreTarget& target) {
   auto restored = std::make_shared<Restored>();
-  RestoreTarget target;
-  target.last_slot = last_slot;
-  absl::StatusOr<RestorePlan> plan = PlanRestore(items, target);
+  absl::StatusOr<RestorePlan> plan = PlanRestore(ItemsOf(pool, world), target);
   if (!plan.ok()) {
     restored->status = plan.status();
     return restored;
   }
   restored->plan = *std::move(plan);
-  restored->status = Fetch(files, restored->plan, &restored->commits);
+  restored->status = Fetch(world.files, restored->plan, &restored->commits);
   return restored;
 }
 
-std::string FileNameOf(const std::vector<CommitId>& commits) {
-  return "f-" + absl::BytesToHexString(absl::string_view(
-                    reinterpret_cast<const char*>(commits.data()), commits.size()));
+std::string FileNameOf(const std::vector<CommitId>& commits, int number) {
+  return absl::StrCat(number, "-",
+                      absl::BytesToHexString(absl::string_view(
+                          reinterpret_cast<const char*>(commits.data()), commits.size())));
 }
 
 std::vector<CommitId> CommitsOf(std::string_view file_name) {
-  const std::string bytes = absl::HexStringToBytes(ToAbsl(file_name.substr(2)));
+  const std::string bytes =
+      absl::HexStringToBytes(ToAbsl(file_name.substr(file_name.find('-') + 1)));
   return {bytes.begin(), bytes.end()};
 }
 

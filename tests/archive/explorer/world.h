@@ -35,6 +35,7 @@ struct Scenario {
   int collections = 1;
   int commits = 3;
   int offline_opens = 0;
+  int rewinds = 0;
   bool volume_loss = true;
   bool power_loss = false;  // Commits are synced by a step of its own.
 
@@ -44,6 +45,11 @@ struct Scenario {
   bool replays_from_own_slot = false;  // A7
   bool decides_by_epoch = false;       // A10
   bool rebuilds_resend = false;        // A5
+  bool deletes_claims = false;         // A4
+  bool deletes_uncollected = false;    // A8: without a COLLECT.
+  bool collects_needed_log = false;    // A8
+  bool believes_head = false;          // A2: a file that is there is taken for durable.
+  bool counts_left_lineage = false;    // A11
 
   size_t max_states = 4'000'000;
 };
@@ -63,7 +69,8 @@ class ObjectPool {
   std::vector<Object> objects_;
 };
 
-using Journal = std::map<uint64_t, int>;  // Slot to object.
+using Journal = std::map<uint64_t, int>;   // Slot to object.
+using Names = std::map<std::string, int>;  // Below merged/.
 
 // A log of a volume, one byte for each commit.
 struct VolumeLog {
@@ -84,11 +91,20 @@ struct SimulatedVolume {
 };
 
 struct CapturedCheckpoint {
+  std::string file;
   std::vector<CommitId> commits;
   History history;
   uint64_t min_log = 0;
   bool uploaded = false;
   bool entry_stands = false;
+};
+
+// Something that a collector deletes.
+struct Doomed {
+  enum class Kind { kFile = 0, kMerged = 1, kSlot = 2 };
+  Kind kind = Kind::kSlot;
+  std::string name;  // Of a file or of a merged log.
+  uint64_t slot = 0;
 };
 
 struct Owner {
@@ -105,7 +121,10 @@ struct Owner {
   uint64_t sent_slot = 0;
   int sent_object = 0;
   std::optional<CapturedCheckpoint> capture;
-  std::vector<uint64_t> deletes;  // Announced and not yet done.
+  // Announced and not yet done, in their order. They land whatever has become of the owner.
+  std::vector<Doomed> deletes;
+  bool goes_back = false;  // This open leaves the last commit behind.
+  uint64_t lineage = 0;    // That the volume is of: the slot of the claim that began it.
 };
 
 struct Put {
@@ -119,6 +138,7 @@ struct Put {
 struct World {
   Journal journal;
   std::set<std::string> files;
+  Names merged;
   std::set<Put> on_the_way;
   std::vector<Owner> owners;
   std::vector<CommitId> acknowledged;  // At kArchive, by sequence.
@@ -126,7 +146,12 @@ struct World {
   int confirmed = 0;      // The newest incarnation whose claim held.
   std::set<Put> zombies;  // Entries that landed after a newer claim was confirmed.
   int claims = 0, timeouts = 0, crashes = 0, checkpoints = 0, collections = 0, commits = 0;
-  int offline_opens = 0;
+  int offline_opens = 0, rewinds = 0;
+  int uploads = 0;
+  uint64_t lineage = 0;  // The slot of the newest claim that went back.
+  // The current lineage's, as they came to stand: slot and what they reach.
+  std::vector<std::pair<uint64_t, uint64_t>> checkpoints_made;
+  std::vector<CommitId> left;  // Behind, by claims that went back.
   std::string violation;
 
   std::string Fingerprint() const;
@@ -138,11 +163,13 @@ struct Restored {
   std::vector<CommitId> commits;
   RestorePlan plan;
 };
-std::shared_ptr<const Restored> Restore(const ObjectPool& pool, const Journal& journal,
-                                        const std::set<std::string>& files, uint64_t last_slot);
+std::shared_ptr<const Restored> Restore(const ObjectPool& pool, const World& world,
+                                        const RestoreTarget& target);
+// The journal as ReadJournal() gives it.
+std::vector<JournalItem> ItemsOf(const ObjectPool& pool, const World& world);
 
-// The name of the file that holds `commits`, and the other way round.
-std::string FileNameOf(const std::vector<CommitId>& commits);
+// The name of the `number`th file that is uploaded, which holds `commits`, and the other way round.
+std::string FileNameOf(const std::vector<CommitId>& commits, int number);
 std::vector<CommitId> CommitsOf(std::string_view file_name);
 
 std::string ToString(const std::vector<CommitId>& commits);
