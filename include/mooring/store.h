@@ -12,6 +12,7 @@
 #include "mooring/health.h"
 #include "mooring/iterator.h"
 #include "mooring/options.h"
+#include "mooring/rewind.h"
 #include "mooring/snapshot.h"
 #include "mooring/snapshot_file.h"
 #include "mooring/status_macros.h"
@@ -73,6 +74,22 @@ class Store {
   //                      Retrying may help.
   // UNAUTHENTICATED      the archive does not take the credentials.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options);
+
+  // Takes the store back to `target` and opens it there; see rewind.h. Where another process has it
+  // open, that must close it first. In this order: Open() and Close(), so that the last commit is
+  // archived and all that is left behind stays reachable by RestoreCopy(); a claim in the archive
+  // that goes back; the state of `target` is put on the volume. Killed before the claim, nothing
+  // has happened; killed after it, the next Open() finishes. What the volume held is set aside.
+  //
+  // Versions go on rising: `epoch` is raised, and `sequence` goes on from the target's. A commit at
+  // Durability::kArchive waits for the new lineage's first checkpoint.
+  //
+  // OUT_OF_RANGE         the target is not in the archive, or not in the store's past; the message
+  //                      says how far that reaches, and the nearest moments that are.
+  // INVALID_ARGUMENT     no archive is configured, or the version lies inside a commit.
+  // others               as Open(), and as the CloseReport of that Close(), with nothing changed.
+  static absl::StatusOr<std::unique_ptr<Store>> Rewind(const Options& options,
+                                                       const RewindTarget& target);
 
   // Closes, waiting as long as that takes, but not for iterators and snapshots that are still in
   // use: then the volume is released when the last of them goes. For the archive it waits 10 s.

@@ -70,6 +70,12 @@ class Planner {
         return false;
       }
     }
+    const auto left = FindLeftBehind(journal_, ~uint64_t{0});
+    const auto is_left = [&](uint64_t slot) {
+      return std::any_of(left.begin(), left.end(), [slot](const auto& range) {
+        return range.first < slot && slot < range.second;
+      });
+    };
     const int64_t window = input_.now_us - absl::ToInt64Microseconds(input_.retention.age);
     int of_lineage = 0;
     bool before = false, lineage_before = false;
@@ -77,7 +83,7 @@ class Planner {
       const CheckpointEntry* checkpoint = CheckpointOf(*item);
       if (checkpoint == nullptr || !old_.Keeps(*item, *checkpoint)) continue;
       const bool recent = item->entry->time_us >= window;
-      const bool lineage = IsOfLineage(*checkpoint, end->state);
+      const bool lineage = !is_left(item->slot) && IsOfLineage(*checkpoint, end->state);
       const bool first_before = !recent && !std::exchange(before, before || !recent);
       const bool needed = lineage && (of_lineage < std::max(2, input_.retention.checkpoints) ||
                                       (!recent && !lineage_before));

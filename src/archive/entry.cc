@@ -73,6 +73,7 @@ std::string ToWire(const ClaimEntry& claim, wire::Header* header) {
   wire->set_taken_over_slot(claim.taken_over_slot);
   wire->set_taken_over_sequence(claim.taken_over_sequence);
   if (claim.continues_from) wire->set_continues_from(*claim.continues_from);
+  wire->set_continues_slot(claim.continues_slot);
   return "";
 }
 
@@ -146,6 +147,7 @@ absl::StatusOr<ClaimEntry> FromWire(const wire::Claim& wire) {
   claim.taken_over_slot = wire.taken_over_slot();
   claim.taken_over_sequence = wire.taken_over_sequence();
   if (wire.has_continues_from()) claim.continues_from = wire.continues_from();
+  claim.continues_slot = wire.continues_slot();
   return claim;
 }
 

@@ -27,8 +27,10 @@ struct ClaimEntry {
   History history;    // Of the state that the claimant saw in the archive.
   uint64_t taken_over_slot = 0;
   uint64_t taken_over_sequence = 0;
-  // Where set, the store goes on after this sequence, and what came after is left behind.
+  // Where set, the store goes on after this sequence, as slots up to `continues_slot` give it. What
+  // came after is left behind: later sequences, and entries of later slots whatever they hold.
   std::optional<uint64_t> continues_from;
+  uint64_t continues_slot = 0;
 };
 
 // A piece of one log of one incarnation.

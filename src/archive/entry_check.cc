@@ -27,6 +27,11 @@ absl::Status CheckBody(const Entry& entry, const ClaimEntry& claim) {
     return Bad(absl::StrCat("it continues from sequence ", *claim.continues_from,
                             ", beyond what was there, ", claim.taken_over_sequence));
   }
+  if (claim.continues_from.has_value() != (claim.continues_slot != 0) ||
+      claim.continues_slot > claim.taken_over_slot) {
+    return Bad(absl::StrCat("it continues from slot ", claim.continues_slot, " of ",
+                            claim.taken_over_slot));
+  }
   return absl::OkStatus();
 }
 

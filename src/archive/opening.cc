@@ -1,5 +1,7 @@
 #include "src/archive/opening.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "mooring/status_macros.h"
 
@@ -50,6 +52,8 @@ absl::StatusOr<OpeningAction> DecideEmpty(const ArchiveView& archive,
 OpeningAction DecideGood(const VolumeView& volume, const ArchiveView& archive) {
   if (archive.kind == Archive::kNone) return OpeningAction::kServe;
   if (archive.kind != Archive::kState) return OpeningAction::kUploadFirstCheckpoint;
+  // Before the fork's first checkpoint the states alone do not tell who was left behind (A11).
+  if (!IsOfTheFork(volume, archive.forked_by)) return OpeningAction::kSetAsideAndRestore;
   switch (Compare(volume.state, archive.state)) {
     case Relation::kEqual:
     case Relation::kContains:
@@ -84,8 +88,17 @@ std::string_view ToString(OpeningAction action) {
       return "heal";
     case OpeningAction::kResumeRestore:
       return "resume a restore";
+    case OpeningAction::kRewind:
+      return "rewind";
   }
   return "unknown";
+}
+
+bool IsOfTheFork(const VolumeView& volume, const std::vector<std::string>& forked_by) {
+  const auto& opens = volume.recorded.entries();
+  return forked_by.empty() || std::any_of(opens.begin(), opens.end(), [&](const auto& open) {
+           return std::count(forked_by.begin(), forked_by.end(), open.incarnation) > 0;
+         });
 }
 
 absl::StatusOr<OpeningAction> DecideOpening(const VolumeView& volume, const ArchiveView& archive,

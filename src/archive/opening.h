@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "src/archive/history.h"
@@ -22,6 +23,8 @@ struct VolumeView {
   std::string archive_id;          // The archive it remembers; empty where it never saw one.
   bool archive_had_state = false;  // As it remembers.
   State state;                     // After its logs were recovered (A10); for kGood.
+  // As it remembers, opens that wrote nothing among it.
+  History recorded;
 };
 
 struct ArchiveView {
@@ -35,6 +38,9 @@ struct ArchiveView {
   std::string archive_id;
   std::string store_id;
   State state;  // For kState: below one's own claim.
+  // RestorePlan::forked_by: where not empty, a volume that none of these opened is of the lineage
+  // that was left.
+  std::vector<std::string> forked_by;
 };
 
 struct OpeningOptions {
@@ -53,8 +59,12 @@ enum class OpeningAction {
   kSetAsideAndRestore = 6,     // The volume holds what belongs to no lineage.
   kHeal = 7,                   // Fetch what is damaged, replay the local log beyond the archive.
   kResumeRestore = 8,
+  kRewind = 9,  // As was asked for.
 };
 std::string_view ToString(OpeningAction action);
+
+// Whether an opening that claimed after the fork wrote to the volume; true where there is no fork.
+bool IsOfTheFork(const VolumeView& volume, const std::vector<std::string>& forked_by);
 
 // FAILED_PRECONDITION  another store or another archive; nothing is touched.
 // DATA_LOSS            what was there cannot be brought back from anywhere.

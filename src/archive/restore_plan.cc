@@ -11,11 +11,47 @@
 namespace mooring::archive {
 namespace {
 
+// What claims that go back have left behind (A11).
+class LeftBehind {
+ public:
+  LeftBehind(const std::vector<JournalItem>& journal, const Collected& collected,
+             uint64_t last_slot)
+      : ranges_(FindLeftBehind(journal, last_slot)) {
+    for (const JournalItem& item : journal) {
+      const auto* claim = item.entry ? item.entry->As<ClaimEntry>() : nullptr;
+      if (claim == nullptr || !claim->continues_from || item.slot > last_slot || Slot(item.slot) ||
+          collected.IsGone(item)) {
+        continue;
+      }
+      forks_.emplace_back(item.slot, *claim->continues_from);
+    }
+  }
+
+  bool Slot(uint64_t slot) const { return After(slot) != slot; }
+  // The slot, or the first one after it that is not left behind.
+  uint64_t After(uint64_t slot) const {
+    for (const auto& [last, claim] : ranges_) {
+      if (slot > last && slot < claim) return claim;
+    }
+    return slot;
+  }
+  // It reaches beyond where a later claim goes on, and so is no base.
+  bool Checkpoint(uint64_t slot, uint64_t max_sequence) const {
+    return std::any_of(forks_.begin(), forks_.end(), [&](const auto& fork) {
+      return slot < fork.first && max_sequence > fork.second;
+    });
+  }
+
+ private:
+  const std::vector<std::pair<uint64_t, uint64_t>> ranges_;
+  std::vector<std::pair<uint64_t, uint64_t>> forks_;  // Slots of claims, and where they go on.
+};
+
 // Follows the log from one checkpoint to the target.
 class Replay {
  public:
-  Replay(EntryPtr checkpoint, const RestoreTarget& target)
-      : base_(*checkpoint->As<CheckpointEntry>()), target_(target) {
+  Replay(EntryPtr checkpoint, const RestoreTarget& target, const LeftBehind& left)
+      : base_(*checkpoint->As<CheckpointEntry>()), target_(target), left_(left) {
     plan_.checkpoint = std::move(checkpoint);
     plan_.state = {base_.history, base_.max_sequence};
     plan_.last_time_us = base_.max_time_us;
@@ -28,6 +64,7 @@ class Replay {
     for (const JournalItem& item : items) {
       const uint64_t last = std::max(item.slot, item.last_slot);
       if (last < base_.replay_from) continue;
+      expected = left_.After(expected);
       // A merged log stands for every slot of its range; what else is there comes besides.
       if (item.slot > expected) return Missing(expected);
       expected = std::max(expected, last + 1);
@@ -37,11 +74,16 @@ class Replay {
       }
       if (const auto* claim = item.entry->As<ClaimEntry>()) {
         MOORING_RETURN_IF_ERROR(Follow(item.slot, *claim));
+        if (claim->continues_from) plan_.forked_by.clear();
+        if (claim->continues_from || !plan_.forked_by.empty()) {
+          plan_.forked_by.push_back(item.entry->writer);
+        }
       } else if (item.entry->As<LogEntry>() != nullptr) {
         MOORING_RETURN_IF_ERROR(Follow(item.entry));
       }
     }
     // What was cut off by the target's last slot is gone as well.
+    expected = left_.After(expected);
     if (expected <= target_.last_slot && collected.IsLost(expected)) return Missing(expected);
     if (target_.last_sequence != ~uint64_t{0} &&
         plan_.state.last_sequence < target_.last_sequence) {
@@ -75,6 +117,14 @@ class Replay {
                                               " goes on"));
     }
     State& state = plan_.state;
+    // What cannot be replayed or read lies beyond, where nobody goes.
+    plan_.complete = state.last_sequence >= std::min(end, target_.last_sequence);
+    ended_ = ended_ && !plan_.complete;
+    if (!plan_.complete) {
+      plan_.notes.push_back(absl::StrCat("the claim in slot ", slot, " goes on from sequence ", end,
+                                         ", and what is left of that reaches ",
+                                         state.last_sequence));
+    }
     state = {state.history.Until(end), std::min(state.last_sequence, end)};
     while (!plan_.logs.empty() && plan_.logs.back().info().first_sequence > end) {
       plan_.logs.pop_back();
@@ -178,6 +228,7 @@ class Replay {
 
   const CheckpointEntry& base_;
   const RestoreTarget& target_;
+  const LeftBehind& left_;
   RestorePlan plan_;
   bool ended_ = false;  // What follows cannot be replayed on this checkpoint.
 };
@@ -195,9 +246,11 @@ std::vector<EntryPtr> Checkpoints(const std::vector<JournalItem>& items,
 }
 
 std::vector<JournalItem> Remaining(const std::vector<JournalItem>& journal,
-                                   const RestoreTarget& target, const Collected& collected) {
+                                   const RestoreTarget& target, const Collected& collected,
+                                   const LeftBehind& left) {
   std::vector<JournalItem> items;
   for (const JournalItem& item : journal) {
+    if (left.Slot(item.slot)) continue;
     if (item.slot <= target.last_slot && !collected.IsGone(item)) items.push_back(item);
   }
   return items;
@@ -205,20 +258,36 @@ std::vector<JournalItem> Remaining(const std::vector<JournalItem>& journal,
 
 }  // namespace
 
+std::vector<std::pair<uint64_t, uint64_t>> FindLeftBehind(const std::vector<JournalItem>& journal,
+                                                          uint64_t last_slot) {
+  const Collected collected(journal);
+  std::vector<std::pair<uint64_t, uint64_t>> ranges;
+  for (auto item = journal.rbegin(); item != journal.rend(); ++item) {
+    const auto* claim = item->entry ? item->entry->As<ClaimEntry>() : nullptr;
+    if (claim == nullptr || !claim->continues_from || item->slot > last_slot) continue;
+    if (collected.IsGone(*item)) continue;
+    ranges.emplace_back(claim->continues_slot, item->slot);
+    last_slot = claim->continues_slot;
+  }
+  return ranges;
+}
+
 absl::StatusOr<RestorePlan> PlanRestore(const std::vector<JournalItem>& journal,
                                         const RestoreTarget& target) {
   const Collected collected(journal);
-  const std::vector<JournalItem> items = Remaining(journal, target, collected);
+  const LeftBehind left(journal, collected, target.last_slot);
+  const std::vector<JournalItem> items = Remaining(journal, target, collected, left);
   std::optional<absl::Status> first_error;
   std::vector<std::string> notes;
   uint64_t passed_over = 0;
   for (const EntryPtr& entry : Checkpoints(items, collected)) {
     const auto& checkpoint = *entry->As<CheckpointEntry>();
     if (checkpoint.max_sequence > target.last_sequence) continue;
+    if (left.Checkpoint(entry->slot, checkpoint.max_sequence)) continue;
     const auto unusable = target.unusable.find(entry->slot);
     absl::StatusOr<RestorePlan> plan = unusable != target.unusable.end()
                                            ? unusable->second
-                                           : Replay(entry, target).Run(items, collected);
+                                           : Replay(entry, target, left).Run(items, collected);
     if (plan.ok()) {
       if (passed_over > plan->state.last_sequence) plan->complete = false;
       plan->notes.insert(plan->notes.begin(), notes.begin(), notes.end());

@@ -48,6 +48,9 @@ struct RestorePlan {
   int64_t last_time_us = 0;    // The commit time of the state's last sequence.
   uint64_t min_log = 0;        // What the checkpoint replays from, as in it.
   uint64_t max_log = 0;        // New logs have larger numbers than this.
+  // Where the lineage goes back (A11) and has no checkpoint since: who claimed it then and later,
+  // in their order. What anyone else wrote beyond `state` was left behind.
+  std::vector<std::string> forked_by;
   // Log entries that a new checkpoint would need besides: slot and last sequence, ascending.
   std::vector<std::pair<uint64_t, uint64_t>> log_slots;
   // False where something of the lineage is damaged and what it held beyond `state` is not known.
@@ -55,6 +58,10 @@ struct RestorePlan {
   // In words: what was passed over, and why.
   std::vector<std::string> notes;
 };
+
+// Slots that the lineage of `last_slot` left behind (A11): between those two, in falling order.
+std::vector<std::pair<uint64_t, uint64_t>> FindLeftBehind(const std::vector<JournalItem>& journal,
+                                                          uint64_t last_slot);
 
 // Which checkpoint and which log entries restore `target` (A7): the newest checkpoint of its
 // lineage that does not reach beyond it, and every log entry from that one's `replay_from` on.

@@ -19,6 +19,7 @@
 #include "src/archive/file_fetch.h"
 #include "src/base/posix_file.h"
 #include "src/base/status.h"
+#include "src/engine/log_cut.h"
 #include "src/volume/space_reserve.h"
 
 namespace mooring::archive {
@@ -56,15 +57,13 @@ int64_t LogBytes(const RestorePlan& plan) {
   return bytes;
 }
 
-absl::Status CheckWholeSegments(const RestorePlan& plan) {
-  for (const LogPiece& piece : plan.logs) {
-    if (piece.last_sequence >= piece.info().last_sequence) continue;
-    return absl::UnimplementedError(
-        absl::StrCat("the state ends at sequence ", piece.last_sequence, ", inside a segment of ",
-                     SlotKey(piece.entry->slot), " that reaches to ", piece.info().last_sequence,
-                     ". Only whole segments can be restored."));
-  }
-  return absl::OkStatus();
+// The piece's bytes, up to where the plan ends.
+absl::StatusOr<std::string> BytesOf(const LogPiece& piece) {
+  const Segment& info = piece.info();
+  const std::string bytes =
+      piece.entry->As<LogEntry>()->bytes.substr(piece.offset, info.end - info.begin);
+  if (piece.last_sequence >= info.last_sequence) return bytes;
+  return engine::CutLog(SlotKey(piece.entry->slot), info.begin, bytes, piece.last_sequence);
 }
 
 // Appends local pieces behind the archive's, leaving out what that holds already.
@@ -254,9 +253,8 @@ absl::Status Restorer::Build(const RestorePlan& plan,
                            options_.begin(restore_, options_.store_id));
   MOORING_RETURN_IF_ERROR(After("begin"));
   for (const LogPiece& piece : plan.logs) {
-    const std::string_view bytes = piece.entry->As<LogEntry>()->bytes;
-    MOORING_RETURN_IF_ERROR(directory->AppendToLog(
-        piece.info().log, bytes.substr(piece.offset, piece.info().end - piece.info().begin)));
+    MOORING_ASSIGN_OR_RETURN(const std::string bytes, BytesOf(piece));
+    MOORING_RETURN_IF_ERROR(directory->AppendToLog(piece.info().log, bytes));
   }
   MOORING_RETURN_IF_ERROR(AppendBeyond(plan, beyond, *directory));
   MOORING_RETURN_IF_ERROR(After("logs"));
@@ -312,7 +310,6 @@ std::string Restorer::ReplacedDirectory(const std::string& data_directory) {
 absl::StatusOr<RestoreReport> Restorer::PutInPlace(const RestorePlan& plan,
                                                    const std::vector<engine::LogPiece>& beyond) {
   if (!options_.begin) return absl::InvalidArgumentError("nothing can make a directory");
-  MOORING_RETURN_IF_ERROR(CheckWholeSegments(plan));
   MOORING_RETURN_IF_ERROR(Fetch(plan));
   MOORING_RETURN_IF_ERROR(Build(plan, beyond));
   MOORING_RETURN_IF_ERROR(Swap());

@@ -72,8 +72,7 @@ class Restorer {
   // As Fetch() for what is still missing; then the logs and R3. `beyond` are pieces of local logs
   // that follow the plan's state without a gap, and are replayed after it; see beyond.h.
   //
-  // UNIMPLEMENTED     the plan ends inside a segment of a log.
-  // INVALID_ARGUMENT  `beyond` does not continue the plan's logs.
+  // INVALID_ARGUMENT  `beyond` does not continue the plan's logs, or the plan ends inside a commit.
   absl::StatusOr<RestoreReport> PutInPlace(const RestorePlan& plan,
                                            const std::vector<engine::LogPiece>& beyond = {});
 

@@ -9,6 +9,7 @@
 #include "mooring/status_macros.h"
 #include "src/archive/collected.h"
 #include "src/archive/journal.h"
+#include "src/archive/moment.h"
 #include "src/archive/pin.h"
 #include "src/base/random_id.h"
 #include "src/base/status.h"
@@ -31,6 +32,7 @@ bool Restores(OpeningAction action) {
     case OpeningAction::kSetAsideAndRestore:
     case OpeningAction::kHeal:
     case OpeningAction::kResumeRestore:
+    case OpeningAction::kRewind:
       return true;
     case OpeningAction::kCreate:
     case OpeningAction::kServe:
@@ -50,6 +52,8 @@ bool Same(const RestorePlan& a, const RestorePlan& b) {
 struct View {
   std::optional<RestorePlan> plan;
   OpeningAction action = OpeningAction::kServe;
+  State newest;            // What the archive's end gives, also where the plan goes back.
+  uint64_t last_slot = 0;  // Of the journal, for a plan that goes back; else 0.
   std::vector<ArchivedFile> files;
   uint64_t max_epoch = 0;
 };
@@ -183,7 +187,8 @@ class Run {
   absl::StatusOr<View> Look(uint64_t last_slot) {
     std::vector<JournalItem> items;
     MOORING_RETURN_IF_ERROR(Retry([&]() -> absl::Status {
-      MOORING_ASSIGN_OR_RETURN(items, unusable_.empty() ? remote_.ReadRecent() : remote_.ReadAll());
+      const bool recent = unusable_.empty() && !options_.rewind;
+      MOORING_ASSIGN_OR_RETURN(items, recent ? remote_.ReadRecent() : remote_.ReadAll());
       return absl::OkStatus();
     }));
     const auto beyond = [&](const JournalItem& item) { return item.slot > last_slot; };
@@ -201,12 +206,14 @@ class Run {
     absl::StatusOr<RestorePlan> plan = PlanRestore(items, target);
     if (plan.ok()) {
       archive.kind = ArchiveView::Kind::kState;
-      archive.state = plan->state;
+      archive.state = view.newest = plan->state;
+      archive.forked_by = plan->forked_by;
       view.plan = *std::move(plan);
     } else if (!absl::IsNotFound(plan.status())) {
       return plan.status();
     }
     MOORING_ASSIGN_OR_RETURN(view.action, DecideOpening(volume_, archive, options_.opening));
+    if (options_.rewind) MOORING_RETURN_IF_ERROR(GoBack(items, last_slot, &view));
     if (Restores(view.action) && !view.plan->complete && !options_.opening.accept_loss) {
       return Incomplete(*view.plan);
     }
@@ -215,6 +222,17 @@ class Run {
     // A claim of one's own hides the one before.
     view.max_epoch = max_epoch_ = std::max(max_epoch_, MaxEpoch(items, options_.incarnation));
     return view;
+  }
+
+  absl::Status GoBack(const std::vector<JournalItem>& items, uint64_t last_slot, View* view) {
+    MomentOptions moment_options;
+    moment_options.last_slot = last_slot;
+    moment_options.unusable = unusable_;
+    MOORING_ASSIGN_OR_RETURN(Moment moment, FindMoment(items, *options_.rewind, moment_options));
+    view->action = OpeningAction::kRewind;
+    view->plan = std::move(moment.plan);
+    view->last_slot = moment.last_slot;
+    return absl::OkStatus();
   }
 
   static absl::Status Incomplete(const RestorePlan& plan) {
@@ -264,8 +282,12 @@ class Run {
     claim.owner = options_.owner;
     claim.taken_over_slot = head;
     if (view.plan) {
-      claim.history = view.plan->state.history;
-      claim.taken_over_sequence = view.plan->state.last_sequence;
+      claim.history = view.newest.history;
+      claim.taken_over_sequence = view.newest.last_sequence;
+    }
+    if (view.last_slot != 0) {
+      claim.continues_from = view.plan->state.last_sequence;
+      claim.continues_slot = view.last_slot;
     }
     MOORING_RETURN_IF_ERROR(
         protocol_->Claim(std::move(claim), RandomId(), absl::ToUnixMicros(absl::Now())));
@@ -283,7 +305,9 @@ class Run {
   absl::StatusOr<Takeover> Own() {
     MOORING_ASSIGN_OR_RETURN(View view, LookAndPrepare(protocol_->head() - 1));
     JournalProtocol::Found found;
-    if (view.plan) {
+    if (view.last_slot != 0) {
+      found.files = view.files;  // A11: what comes after it is no lineage of its own yet.
+    } else if (view.plan) {
       found.restorable = view.plan->state;
       found.logs = view.plan->log_slots;
       found.min_log = view.plan->min_log;

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "mooring/rewind.h"
 #include "src/archive/journal_protocol.h"
 #include "src/archive/opening.h"
 #include "src/archive/remote.h"
@@ -28,6 +29,8 @@ struct TakeoverOptions {
   absl::Duration takeover_wait;
   absl::Duration acquire_timeout;  // For a living owner to go.
   std::function<void()> waiting;   // Called now and then while one is watched; may be empty.
+  // Where set, the claim goes back to there (A11), and the archive must hold a state.
+  std::optional<RewindTarget> rewind;
   // Called with what would have to be restored, before anything is claimed: to see that there is
   // room and to fetch files. An error ends the takeover with nobody fenced.
   std::function<absl::Status(const RestorePlan&)> prepare;
@@ -37,7 +40,7 @@ struct TakeoverOptions {
 struct Takeover {
   OpeningAction action = OpeningAction::kServe;
   std::optional<RestorePlan> plan;  // Where the archive holds a state.
-  // In phase kOwning: its restorable() is the state of `plan`, or nothing.
+  // In phase kOwning: its restorable() is the state of `plan`, or nothing, as after a rewind.
   std::unique_ptr<JournalProtocol> protocol;
   std::vector<ArchivedFile> known_files;  // That kept checkpoints name.
   uint64_t max_epoch = 0;                 // The highest that any opening seen in the archive had.
@@ -48,6 +51,7 @@ struct Takeover {
 //
 // FAILED_PRECONDITION  another owner lives, another store or another archive; nobody was fenced.
 // DATA_LOSS            see DecideOpening(); nobody was fenced where it was seen before the claim.
+// OUT_OF_RANGE, INVALID_ARGUMENT  `rewind` cannot be reached, see FindMoment(); nobody was fenced.
 // UNAVAILABLE          the archive went away.
 absl::StatusOr<Takeover> TakeOver(Remote& remote, const VolumeView& volume,
                                   const TakeoverOptions& options);

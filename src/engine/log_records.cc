@@ -11,14 +11,9 @@
 namespace mooring::engine {
 namespace {
 
-constexpr uint64_t kBlockBytes = 32 << 10;
-constexpr uint64_t kFragmentHeaderBytes = 7;
-constexpr size_t kBatchHeaderBytes = 12;
 // The tag of what rides in the log only, and the length of the marker as a varint.
 constexpr char kMarkerHead[] = {0x3, static_cast<char>(kCommitMarkerBytes)};
 constexpr size_t kHeadBytes = kBatchHeaderBytes + sizeof(kMarkerHead) + kCommitMarkerBytes;
-
-enum class FragmentType : uint8_t { kWhole = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
 
 uint64_t Integer(std::string_view bytes) {
   uint64_t value = 0;
@@ -28,13 +23,13 @@ uint64_t Integer(std::string_view bytes) {
 
 class Reader {
  public:
-  Reader(std::string_view what, uint64_t begin, std::string_view bytes,
-         std::vector<LogRecord>* records)
-      : what_(what), begin_(begin), bytes_(bytes), records_(records) {}
+  Reader(std::string_view what, uint64_t begin, std::string_view bytes, size_t most,
+         const std::function<absl::Status(const RawLogRecord&)>& take)
+      : what_(what), begin_(begin), bytes_(bytes), most_(most), take_(take) {}
 
   absl::Status Run() {
     while (true) {
-      const uint64_t left = kBlockBytes - (begin_ + at_) % kBlockBytes;
+      const uint64_t left = kLogBlockBytes - (begin_ + at_) % kLogBlockBytes;
       if (left < kFragmentHeaderBytes) at_ += left;
       if (at_ + kFragmentHeaderBytes > bytes_.size()) return absl::OkStatus();
       const uint64_t length = Integer(bytes_.substr(at_ + 4, 2));
@@ -49,8 +44,11 @@ class Reader {
     const bool begins = type == FragmentType::kWhole || type == FragmentType::kFirst;
     const bool known = begins || type == FragmentType::kMiddle || type == FragmentType::kLast;
     if (!known || begins == inside_) return Damaged("no fragment of a record");
-    if (begins) head_.clear();
-    head_.append(fragment.substr(0, kHeadBytes - std::min(kHeadBytes, head_.size())));
+    if (begins) {
+      record_.begin = begin_ + at_;
+      head_.clear();
+    }
+    head_.append(fragment.substr(0, most_ - std::min(most_, head_.size())));
     at_ += kFragmentHeaderBytes + fragment.size();
     inside_ = type == FragmentType::kFirst || type == FragmentType::kMiddle;
     return inside_ ? absl::OkStatus() : Finish();
@@ -58,22 +56,12 @@ class Reader {
 
   absl::Status Finish() {
     if (head_.size() < kBatchHeaderBytes) return Damaged("a record without a batch");
-    const std::string_view head = head_;
-    LogRecord record;
-    record.end = begin_ + at_;
-    record.first_sequence = Integer(head.substr(0, 8));
-    const uint64_t count = Integer(head.substr(8, 4));
-    if (count == 0) return absl::OkStatus();  // Takes no sequence; the next record covers it.
-    record.last_sequence = record.first_sequence + count - 1;
-    CommitMarker marker;
-    const std::string_view rest = head.substr(kBatchHeaderBytes);
-    if (rest.size() >= sizeof(kMarkerHead) + kCommitMarkerBytes && rest[0] == kMarkerHead[0] &&
-        rest[1] == kMarkerHead[1] &&
-        DecodeCommitMarker(rest.substr(sizeof(kMarkerHead), kCommitMarkerBytes), &marker)) {
-      record.time_us = marker.time_us;
-    }
-    records_->push_back(record);
-    return absl::OkStatus();
+    record_.end = begin_ + at_;
+    record_.bytes = head_;
+    record_.first_sequence = Integer(record_.bytes.substr(0, 8));
+    record_.count = Integer(record_.bytes.substr(8, 4));
+    if (record_.count == 0) return absl::OkStatus();  // Takes no sequence; the next covers it.
+    return take_(record_);
   }
 
   absl::Status Damaged(std::string_view why) const {
@@ -84,17 +72,39 @@ class Reader {
   const std::string_view what_;
   const uint64_t begin_;
   const std::string_view bytes_;
-  std::vector<LogRecord>* const records_;
+  const size_t most_;
+  const std::function<absl::Status(const RawLogRecord&)>& take_;
   uint64_t at_ = 0;
   bool inside_ = false;
-  std::string head_;  // The first bytes of the record under way.
+  RawLogRecord record_;  // Under way,
+  std::string head_;     // with its first bytes.
 };
 
 }  // namespace
 
+absl::Status ForEachLogRecord(std::string_view what, uint64_t begin, std::string_view bytes,
+                              size_t most,
+                              const std::function<absl::Status(const RawLogRecord&)>& take) {
+  return Reader(what, begin, bytes, std::max(most, kBatchHeaderBytes), take).Run();
+}
+
 absl::Status ReadLogRecords(std::string_view what, uint64_t begin, std::string_view bytes,
                             std::vector<LogRecord>* records) {
-  return Reader(what, begin, bytes, records).Run();
+  return ForEachLogRecord(what, begin, bytes, kHeadBytes, [&](const RawLogRecord& raw) {
+    LogRecord record;
+    record.end = raw.end;
+    record.first_sequence = raw.first_sequence;
+    record.last_sequence = raw.first_sequence + raw.count - 1;
+    CommitMarker marker;
+    const std::string_view rest = raw.bytes.substr(kBatchHeaderBytes);
+    if (rest.size() >= sizeof(kMarkerHead) + kCommitMarkerBytes && rest[0] == kMarkerHead[0] &&
+        rest[1] == kMarkerHead[1] &&
+        DecodeCommitMarker(rest.substr(sizeof(kMarkerHead), kCommitMarkerBytes), &marker)) {
+      record.time_us = marker.time_us;
+    }
+    records->push_back(record);
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace mooring::engine

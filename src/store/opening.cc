@@ -76,6 +76,7 @@ absl::Status Opening::Look(archive::Remote* remote) {
   view_.store_id = volume_.store_id();
   view_.archive_id = record_.archive_id;
   view_.archive_had_state = record_.archive_had_state;
+  view_.recorded = record_.history;
   view_.kind = VolumeView::Kind::kEmpty;
   if (record_.restoring) {
     view_.kind = VolumeView::Kind::kRestoring;
@@ -165,6 +166,7 @@ absl::Status Opening::TakeOver(archive::Remote& remote) {
   MOORING_RETURN_IF_ERROR(remote.Establish(volume_.store_id()));
   restorer_.emplace(&remote.store(), MakeRestoreOptions());
   archive::TakeoverOptions takeover = MakeTakeoverOptions(environment_);
+  takeover.rewind = environment_.rewind;
   takeover.waiting = [this] { environment_.report(Progress::Phase::kWatchingArchive, 0, 0); };
   takeover.prepare = [&](const archive::RestorePlan& plan) { return restorer_->Fetch(plan); };
   MOORING_ASSIGN_OR_RETURN(result_.takeover, archive::TakeOver(remote, view_, takeover));
@@ -187,6 +189,7 @@ absl::Status Opening::Act(archive::Remote& remote) {
     case OpeningAction::kSetAsideAndRestore:
     case OpeningAction::kHeal:
     case OpeningAction::kResumeRestore:
+    case OpeningAction::kRewind:
       return Restore(remote);
   }
   return absl::InternalError("an opening without an action");
@@ -197,6 +200,8 @@ absl::Status Opening::Act(archive::Remote& remote) {
 std::vector<engine::LogPiece> Opening::FindBeyond() const {
   const bool resumed = view_.kind == VolumeView::Kind::kRestoring;
   if (view_.kind != VolumeView::Kind::kDamaged && !resumed) return {};
+  // Its log goes on with what was left behind.
+  if (!archive::IsOfTheFork(view_, result_.takeover->plan->forked_by)) return {};
   const std::string data = volume_.data_directory();
   auto intact = engine::ReadIntactLogs(resumed ? archive::Restorer::ReplacedDirectory(data) : data,
                                        volume_.store_id());
@@ -286,6 +291,11 @@ absl::Status Opening::BeginIncarnation(const archive::Remote* remote) {
     record_.archive_had_state = false;
   }
   result_.history = record_.history;
+  if (result_.takeover && result_.takeover->plan) {
+    const archive::RestorePlan& plan = *result_.takeover->plan;
+    result_.forked = last_sequence == plan.state.last_sequence &&
+                     (environment_.rewind.has_value() || !plan.forked_by.empty());
+  }
   return archive::WriteVolumeRecord(RecordPath(volume_), volume_.store_id(), record_);
 }
 
@@ -313,6 +323,7 @@ absl::StatusOr<LateClaim> ClaimLate(const Opening::Environment& environment,
   view.store_id = volume.store_id();
   view.archive_id = record.archive_id;
   view.archive_had_state = record.archive_had_state;
+  view.recorded = record.history;
   view.state = {history, engine.LastSequence()};
   view.state.history = history.Until(view.state.last_sequence);
   archive::TakeoverOptions takeover = MakeTakeoverOptions(environment);

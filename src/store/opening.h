@@ -35,6 +35,7 @@ class Opening {
     const Options* options = nullptr;
     volume::Volume* volume = nullptr;
     std::string incarnation;  // Of this open.
+    std::optional<RewindTarget> rewind;
     std::function<absl::StatusOr<std::unique_ptr<engine::Engine>>(EngineStart)> open_engine;
     // Of an engine that could not be opened.
     std::function<absl::StatusOr<std::unique_ptr<engine::FileKeeper>>()> open_file_keeper;
@@ -46,6 +47,8 @@ class Opening {
     archive::History history;  // This open's incarnation is the last.
     // Where there is an archive that was claimed.
     std::optional<archive::Takeover> takeover;
+    // The state goes on where another was left behind (A11), and nobody has written to it yet.
+    bool forked = false;
   };
 
   explicit Opening(Environment environment);

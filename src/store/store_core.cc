@@ -15,6 +15,7 @@
 #include "src/base/status.h"
 #include "src/base/steady_clock.h"
 #include "src/base/steady_wait.h"
+#include "src/engine/batch_operations.h"
 #include "src/engine/open.h"
 #include "src/store/batch_access.h"
 #include "src/store/serial_log.h"
@@ -41,8 +42,9 @@ Options WithSerialLog(Options options) {
 
 }  // namespace
 
-StoreCore::StoreCore(const Options& options)
+StoreCore::StoreCore(const Options& options, std::optional<RewindTarget> rewind)
     : options_(WithSerialLog(options)),
+      rewind_(std::move(rewind)),
       tag_(RandomUint64() | 1),
       monitor_(options.health_monitor != nullptr ? options.health_monitor
                                                  : std::make_shared<HealthMonitor>()),
@@ -50,8 +52,9 @@ StoreCore::StoreCore(const Options& options)
 
 StoreCore::~StoreCore() = default;
 
-absl::StatusOr<std::shared_ptr<StoreCore>> StoreCore::Open(const Options& options) {
-  std::shared_ptr<StoreCore> core(new StoreCore(options));
+absl::StatusOr<std::shared_ptr<StoreCore>> StoreCore::Open(const Options& options,
+                                                           std::optional<RewindTarget> rewind) {
+  std::shared_ptr<StoreCore> core(new StoreCore(options, std::move(rewind)));
   core->monitor_->Set(Health::State::kStarting);
   absl::Status status = ValidateOptions(options);
   if (status.ok()) status = core->Start();
@@ -198,6 +201,7 @@ Opening::Environment StoreCore::MakeEnvironment() {
   environment.options = &options_;
   environment.volume = volume_.get();
   environment.incarnation = incarnation_;
+  environment.rewind = rewind_;
   environment.open_engine = [this](EngineStart start) { return OpenEngine(start); };
   environment.open_file_keeper = [this] {
     return engine::OpenFileKeeper(MakeEngineOptions(EngineStart::kOpen));
@@ -217,11 +221,28 @@ absl::Status StoreCore::OpenState() {
   queue_ = std::make_unique<CommitQueue>(
       engine_.get(), epoch_, [this](const absl::Status& reason) { OnFailure(reason); },
       restored ? opened.takeover->plan->last_time_us : 0);
+  if (const absl::Status marked = opened.forked ? MarkFork() : absl::OkStatus(); !marked.ok()) {
+    queue_->Stop();
+    return Annotate(marked, "beginning a new lineage");
+  }
   StartScrubber();
   StartMonitor();
   if (archiver_ != nullptr) StartArchiver(std::move(opened));
   Report(Progress::Phase::kServing);
   return absl::OkStatus();
+}
+
+// The first operation of a fork is the fork's own: from then on its history differs from that of
+// what was left behind, wherever a volume holds it. It deletes what is not there; an empty range
+// would not do, for no file holds one.
+absl::Status StoreCore::MarkFork() {
+  const std::vector<engine::TablePtr> tables = engine_->Tables();
+  if (tables.empty()) return absl::OkStatus();
+  const std::string key = absl::StrCat("fork by ", incarnation_);
+  std::string operations;
+  engine::AppendOperation({engine::OperationKind::kDelete, tables.front()->id(), key, ""},
+                          &operations);
+  return queue_->Add(operations, 1, CommitOptions()).status();
 }
 
 engine::EngineOptions StoreCore::MakeEngineOptions(EngineStart start) {

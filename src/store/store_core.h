@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +34,8 @@ namespace mooring::internal {
 // and answer clearly. Thread-safe.
 class StoreCore : public std::enable_shared_from_this<StoreCore> {
  public:
-  static absl::StatusOr<std::shared_ptr<StoreCore>> Open(const Options& options);
+  static absl::StatusOr<std::shared_ptr<StoreCore>> Open(
+      const Options& options, std::optional<RewindTarget> rewind = std::nullopt);
   ~StoreCore();
 
   absl::StatusOr<engine::TablePtr> OpenTable(std::string_view name);
@@ -65,12 +67,13 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   static absl::Status NoArchive(std::string_view what);
 
  private:
-  explicit StoreCore(const Options& options);
+  StoreCore(const Options& options, std::optional<RewindTarget> rewind);
   absl::Status Start();
   absl::Status ReachArchive(bool may_serve_without);
   absl::Status AcquireVolume();
   Opening::Environment MakeEnvironment();
   absl::Status OpenState();
+  absl::Status MarkFork();
   engine::EngineOptions MakeEngineOptions(EngineStart start);
   absl::StatusOr<std::unique_ptr<engine::Engine>> OpenEngine(EngineStart start);
   void MakeArchiver();
@@ -91,6 +94,7 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   engine::TablePtr FindTable(std::string_view name) const;
 
   const Options options_;
+  const std::optional<RewindTarget> rewind_;
   const uint64_t tag_;
   const std::shared_ptr<HealthMonitor> monitor_;
   const std::shared_ptr<OperationWatch> watch_ = std::make_shared<OperationWatch>();

@@ -22,8 +22,8 @@ absl::Status CheckNoImport(const std::string& path) {
   if (!importing) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("an import of a snapshot into ", path,
-                   " was cut short, and what it left is no store. Import again, or empty the "
-                   "directory for a new store."));
+                   ", or a copy from an archive, was cut short, and what it left is no store. "
+                   "Import again, or empty the directory for a new store."));
 }
 
 absl::Status ClearTransfers(const volume::Volume& volume) {

@@ -149,6 +149,7 @@ TEST_F(CollectPlanTest, CheckpointsOfAnotherLineageDoNotCount) {
   AppendCheckpoint(3 * kDay);
   ClaimEntry claim = Claim(next_, 2, 8);
   claim.continues_from = 5;
+  claim.continues_slot = claim.taken_over_slot;
   Append(4 * kDay, claim);
   EXPECT_FALSE(Plan(100 * kDay).is_new);  // The fork has no checkpoint of its own yet.
   CheckpointEntry fork = Checkpoint(next_, 5, MakeHistory({{1, 1}}), 20);
@@ -272,6 +273,7 @@ TEST_F(CollectPlanTest, AVoidClaimLeavesNothingBehindAndStopsNothing) {
   ASSERT_THAT(journal_.back().entry->As<CollectEntry>()->merged, ::testing::SizeIs(1));
   ClaimEntry claim = Claim(5, 2, sequence_);
   claim.continues_from = 1;
+  claim.continues_slot = 4;
   const auto place = std::find_if(journal_.begin(), journal_.end(),
                                   [](const JournalItem& item) { return item.slot > 5; });
   journal_.insert(place, {5, std::make_shared<const Entry>(MakeEntry(5, 2, claim)), {}});

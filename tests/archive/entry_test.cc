@@ -19,6 +19,7 @@ std::vector<Entry> OneOfEachKind() {
   ClaimEntry claim = Claim(9, 4, 12);
   claim.history = MakeHistory({{1, 1}, {2, 5}});
   claim.continues_from = 7;
+  claim.continues_slot = 6;
   CollectEntry collect;
   collect.slots = {{2, 3}, {5, 5}};
   collect.files = {"1-000012-s-100"};

@@ -179,6 +179,7 @@ TEST_F(RestorePlanTest, AClaimAmongMergedSlotsIsVoid) {
   journal_[2].entry = std::make_shared<const Entry>(MakeEntry(3, 1, merged));
   ClaimEntry claim = Claim(4, 2, 4);
   claim.continues_from = 2;
+  claim.continues_slot = 3;
   journal_[2].last_slot = 4;
   journal_[3].entry = std::make_shared<const Entry>(MakeEntry(4, 2, claim));
   ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
@@ -230,6 +231,7 @@ TEST_F(RestorePlanTest, AClaimThatGoesBackLeavesTheRestBehind) {
   Append(Checkpoint(5, 6, MakeHistory({{1, 1}}), 12));
   ClaimEntry claim = Claim(6, 2, 6);
   claim.continues_from = 4;
+  claim.continues_slot = 5;
   Append(claim);
   ASSERT_OK_AND_ASSIGN(const RestorePlan plan, PlanRestore(journal_));
   EXPECT_EQ(plan.checkpoint->slot, 2u);

@@ -201,10 +201,11 @@ TEST_F(RestorerTest, LocalLogsBeyondTheArchiveAreAppended) {
   EXPECT_THAT(Make().PutInPlace(plan_, {rest}), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+// The bytes are no log that could be cut.
 TEST_F(RestorerTest, ACutInsideASegmentIsNotSilentlyWider) {
   PutLocal({});
   plan_.logs[0].last_sequence = 5;
-  EXPECT_THAT(Make().PutInPlace(plan_), StatusIs(absl::StatusCode::kUnimplemented));
+  EXPECT_THAT(Make().PutInPlace(plan_), StatusIs(absl::StatusCode::kOutOfRange));
 }
 
 // R3. Killed after each step in turn, and run again.

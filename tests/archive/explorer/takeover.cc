@@ -196,6 +196,7 @@ void Steps::Claim(World& world, int index) {
     if (restored == nullptr) return Stop(owner);
     claim.taken_over_sequence = restored->commits.size() + 1;
     claim.continues_from = restored->commits.size();
+    claim.continues_slot = claim.taken_over_slot;
   }
   const std::string nonce = NonceOf(owner);
   Change(owner,
