@@ -43,8 +43,10 @@ absl::StatusOr<OpeningAction> DecideEmpty(const ArchiveView& archive,
   if (archive.kind == Archive::kClaimsOnly && !options.create_without_state) {
     return absl::DataLossError(absl::StrCat(
         "the volume is empty, and archive ", archive.archive_id,
-        " was claimed but never got a checkpoint: what the store held is lost with its volume. "
-        "Mount that volume, or set the option that creates a new store."));
+        " was claimed but never got a checkpoint: its owner is still making the first one, or what "
+        "the store held is lost with its volume. Wait, or mount that volume, or set the option "
+        "that "
+        "creates a new store."));
   }
   return OpeningAction::kCreate;
 }
