@@ -91,11 +91,6 @@ class CollectorTest : public ::testing::Test {
     Ship(shipper, 1, 0);
     ASSERT_TRUE(Eventually([&] { return shipper.status().last_checkpoint > before; }));
   }
-  size_t Objects(std::string_view prefix) {
-    const auto listed = store_->List(prefix, "", 1'000'000, {});
-    EXPECT_OK(listed);
-    return listed->size();
-  }
   // Until nothing is sent any more.
   bool Settles() {
     int requests = -1;
@@ -130,9 +125,9 @@ TEST_F(CollectorTest, SmallLogsAreMergedAsTheyAge) {
   auto shipper = Start();
   Ship(*shipper, 300, kSecond);
   now_us_ += kHour / 4;
-  ASSERT_TRUE(Eventually([&] { return Objects("journal/") < 10; }));
+  ASSERT_TRUE(Eventually([&] { return store_->Held("journal/") < 10; }));
   ASSERT_TRUE(Settles());
-  EXPECT_LE(Objects("merged/"), 2u);
+  EXPECT_LE(store_->Held("merged/"), 2u);
   EXPECT_EQ(Restorable(), 300u);
   for (uint64_t sequence : {1, 57, 150, 299}) {
     RestoreTarget target;
@@ -143,7 +138,8 @@ TEST_F(CollectorTest, SmallLogsAreMergedAsTheyAge) {
   }
   Ship(*shipper, 300, kSecond);
   now_us_ += 3 * kHour;
-  ASSERT_TRUE(Eventually([&] { return Objects("merged/") == 1 && Objects("journal/") < 10; }));
+  ASSERT_TRUE(
+      Eventually([&] { return store_->Held("merged/") == 1 && store_->Held("journal/") < 10; }));
   EXPECT_EQ(Restorable(), 600u);
   EXPECT_OK(shipper->status().last_error);
   EXPECT_TRUE(Eventually(
@@ -155,7 +151,7 @@ TEST_F(CollectorTest, AnArchiveThatDoesNotChangeCostsNothing) {
   auto shipper = Start();
   Ship(*shipper, 20, kSecond);
   now_us_ += 3 * kHour;
-  ASSERT_TRUE(Eventually([&] { return Objects("merged/") == 1; }));
+  ASSERT_TRUE(Eventually([&] { return store_->Held("merged/") == 1; }));
   ASSERT_TRUE(Settles());
   const int64_t requests = store_->traffic().requests;
   absl::SleepFor(absl::Milliseconds(100));
@@ -171,9 +167,9 @@ TEST_F(CollectorTest, WhatOnlyAnOlderStateNeedsGoesButClaims) {
     Checkpoint(*shipper);
     now_us_ += 24 * kHour;
   }
-  ASSERT_TRUE(Eventually([&] { return Objects("files/") == 2; }));
+  ASSERT_TRUE(Eventually([&] { return store_->Held("files/") == 2; }));
   ASSERT_TRUE(Settles());
-  EXPECT_LE(Objects("journal/"), 8u);
+  EXPECT_LE(store_->Held("journal/"), 8u);
   EXPECT_OK(store_->Get(SlotKey(1), {}));
   EXPECT_EQ(Restorable(), 20u);
   EXPECT_OK(shipper->status().last_error);
@@ -195,7 +191,7 @@ TEST_F(CollectorTest, WhatIsPinnedGoesOnceThePinIsGone) {
   ASSERT_TRUE(Eventually([&] { return store_->Count("list", "pins/") > 3; }));
   for (const auto& object : *journal) EXPECT_OK(store_->Get(object.key, {})) << object.key;
   pin->reset();
-  EXPECT_TRUE(Eventually([&] { return Objects("journal/") < 10; }));
+  EXPECT_TRUE(Eventually([&] { return store_->Held("journal/") < 10; }));
   EXPECT_OK(shipper->Close(Soon()));
 }
 
@@ -205,7 +201,7 @@ TEST_F(CollectorTest, ControlWithoutPinsTheyAreGone) {
   Ship(*shipper, 20, kSecond);
   const auto pin = PinHolder::Take(store_.get(), "a test");
   now_us_ += 3 * kHour;
-  EXPECT_TRUE(Eventually([&] { return Objects("journal/") < 10; }));
+  EXPECT_TRUE(Eventually([&] { return store_->Held("journal/") < 10; }));
 }
 
 TEST_F(CollectorTest, OrphansGoOnceTheyAreNamed) {
@@ -218,7 +214,7 @@ TEST_F(CollectorTest, OrphansGoOnceTheyAreNamed) {
   const auto journal = ReadJournal(*store_, 1);
   ASSERT_OK(journal);
   ASSERT_NE(journal->back().entry->As<CollectEntry>(), nullptr);
-  EXPECT_EQ(Objects("files/"), 1u);
+  EXPECT_EQ(store_->Held("files/"), 1u);
 }
 
 // A bucket rule took it.
@@ -266,11 +262,11 @@ TEST_F(CollectorTest, AnOwnerThatWasOvertakenDeletesNothingOfTheNewOne) {
   auto owner = Start(2);
   Ship(*owner, 20, kSecond, 2);
   now_us_ += 3 * kHour;
-  ASSERT_TRUE(Eventually([&] { return Objects("merged/") == 2; }));
+  ASSERT_TRUE(Eventually([&] { return store_->Held("merged/") == 2; }));
   const int deleted = store_->Count("delete");
   go_on = true;
   EXPECT_TRUE(Eventually([&] { return old->status().state == ArchiveStatus::State::kFenced; }));
-  EXPECT_EQ(Objects("merged/"), 2u);
+  EXPECT_EQ(store_->Held("merged/"), 2u);
   EXPECT_EQ(Restorable(), 40u);
   EXPECT_GE(store_->Count("delete"), deleted);
   EXPECT_OK(owner->Close(Soon()));
@@ -292,7 +288,7 @@ TEST_F(CollectorTest, KilledAtAnyStepNothingIsLostAndTheNextOneGoesOn) {
       return left-- > 0 ? absl::OkStatus() : absl::UnavailableError("killed");
     });
     now_us_ += 50 * kHour;
-    Eventually([&] { return left <= 0 || Objects("journal/") < 7; });
+    Eventually([&] { return left <= 0 || store_->Held("journal/") < 7; });
     absl::SleepFor(absl::Milliseconds(5));
     finished = left > 0;
     shipper.reset();
@@ -302,9 +298,10 @@ TEST_F(CollectorTest, KilledAtAnyStepNothingIsLostAndTheNextOneGoesOn) {
     begins_[2] = 8;
     auto next = Start(2);
     Ship(*next, 1, kSecond, 2);
-    ASSERT_TRUE(Eventually([&] { return Objects("journal/") < 12 && Objects("merged/") <= 1; }))
-        << "killed after " << step << " requests: " << Objects("journal/") << ", "
-        << Objects("merged/");
+    ASSERT_TRUE(Eventually([&] {
+      return store_->Held("journal/") < 12 && store_->Held("merged/") <= 1;
+    })) << "killed after "
+        << step << " requests: " << store_->Held("journal/") << ", " << store_->Held("merged/");
     ASSERT_OK(next->Close(Soon()));
     store_->Revive();  // Collection may have been cut off.
     ASSERT_EQ(Restorable(), 8u) << "killed after " << step << " requests";

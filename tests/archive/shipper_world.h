@@ -44,6 +44,13 @@ class MemoryStore final : public objectstore::ObjectStore {
     }
     return count;
   }
+  // Objects there are, which is no request.
+  size_t Held(std::string_view prefix) const {
+    absl::MutexLock lock(&mutex_);
+    size_t count = 0;
+    for (const auto& [key, data] : objects_) count += key.compare(0, prefix.size(), prefix) == 0;
+    return count;
+  }
 
   absl::Status Put(std::string_view key, std::string_view data,
                    const objectstore::RequestOptions&) override {
