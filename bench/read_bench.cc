@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "bench/flags.h"
+#include "bench/peers/peer.h"
 #include "bench/report.h"
 #include "bench/run.h"
 #include "bench/scratch.h"
@@ -46,11 +47,11 @@ absl::Status ToStatus(const rocksdb::Status& status) {
 class RawStore {
  public:
   absl::Status Open(const std::string& directory) {
-    const Options defaults;
     engine::EngineOptions options;
-    options.cache_bytes = defaults.cache_bytes;
-    options.write_buffer_bytes = defaults.write_buffer_bytes;
-    rocksdb::Options rocksdb_options(rocksdb::DBOptions(), engine::MakeTableOptions(options));
+    options.cache_bytes = kCacheBytes;
+    options.write_buffer_bytes = PeerOptions().write_buffer_bytes;
+    rocksdb::Options rocksdb_options(rocksdb::DBOptions(),
+                                     engine::MakeTableOptions(options, engine::MakeCache(options)));
     rocksdb_options.create_if_missing = true;
     rocksdb::DB* db = nullptr;
     const rocksdb::Status status = rocksdb::DB::Open(rocksdb_options, directory + "/db", &db);
@@ -102,6 +103,8 @@ class MooringStore {
     Options options;
     options.volume = directory;
     options.allow_unsafe_volume = true;
+    options.cache_bytes = kCacheBytes;
+    options.write_buffer_bytes = PeerOptions().write_buffer_bytes;
     MOORING_ASSIGN_OR_RETURN(store_, Store::Open(options));
     MOORING_ASSIGN_OR_RETURN(table_, store_->OpenTable("pairs"));
     return absl::OkStatus();

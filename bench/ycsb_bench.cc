@@ -42,7 +42,7 @@ absl::Status MeasurePeer(const Settings& settings, const Scratch& scratch, int t
   PeerOptions options;
   MOORING_ASSIGN_OR_RETURN(options.directory, scratch.FreshDirectory("peer"));
   options.writers = threads;
-  options.cache_bytes = Options().cache_bytes;
+  options.cache_bytes = kCacheBytes;
   MOORING_RETURN_IF_ERROR(peer->Open(options));
   const Values values(static_cast<size_t>(settings.value_bytes));
   YcsbRun run(peer.get(), static_cast<uint64_t>(settings.records), values);

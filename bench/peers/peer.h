@@ -14,6 +14,9 @@ namespace mooring::bench {
 // What a commit must survive before it is acknowledged, and the same for every peer.
 enum class Survives { kProcessEnd, kPowerLoss };
 
+// Of those that cache for themselves, where reads are measured.
+inline constexpr int64_t kCacheBytes = int64_t{256} << 20;
+
 struct PeerOptions {
   std::string directory;  // Exists. Empty, or what this peer left there.
   int writers = 1;

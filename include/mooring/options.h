@@ -63,12 +63,21 @@ struct Options {
   // Where the state is kept besides, so that it outlives the volume. Nowhere unless its url is set.
   ArchiveOptions archive;
 
-  // Memory for cached data blocks, in bytes. From 1 MiB. More means fewer reads of the volume.
-  int64_t cache_bytes = int64_t{256} << 20;
+  // Memory that the store takes, whatever the size of its data. From 16 MiB; 0: a quarter of the
+  // container's limit (control groups), from 32 MiB to 4 GiB, or 512 MiB where there is no limit.
+  // Three quarters are cache, an eighth recent writes, and an eighth is left for the commit queue,
+  // buffers and the allocator. Not counted is what the caller holds: batches under way, values and
+  // iterators; and with an archive a log entry under way, up to 32 MiB, and buffers of its files.
+  int64_t memory_budget_bytes = 0;
+
+  // Memory for cached blocks of files, with their indexes and filters, in bytes. From 1 MiB; 0: a
+  // part of memory_budget_bytes. More means fewer reads of the volume.
+  int64_t cache_bytes = 0;
 
   // Bytes of recent writes held in memory, over all tables, before they are written to sorted
-  // files. From 1 MiB to 4 GiB. More means fewer rewrites and more log to replay after a crash.
-  int64_t write_buffer_bytes = int64_t{64} << 20;
+  // files; what they do not take, blocks may. From 1 MiB to 4 GiB; 0: a part of
+  // memory_budget_bytes. More means fewer rewrites and more log to replay after a crash.
+  int64_t write_buffer_bytes = 0;
 
   // Bytes preallocated for each log file. From 1 MiB to 1 GiB. Larger means rarer rotation.
   int64_t wal_file_bytes = int64_t{64} << 20;

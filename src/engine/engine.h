@@ -70,6 +70,14 @@ struct Commit {
   int64_t time_us = 0;  // Microseconds since 1970.
 };
 
+// What an engine counts of its memory. The write buffers are a part of the cache.
+struct MemoryUse {
+  int64_t cache_bytes = 0;
+  int64_t pinned_bytes = 0;  // Of the cache: in use, so that they cannot go.
+  int64_t write_buffer_bytes = 0;
+  int64_t open_file_bytes = 0;  // What open files hold that is no block; counted in the cache too.
+};
+
 struct EngineOptions {
   std::string directory;
   std::string store_id;
@@ -77,7 +85,7 @@ struct EngineOptions {
   // The logs go beyond what the files were restored from: replay them up to the first commit to a
   // table that was made since, so that no later one is there without it.
   bool stop_at_unknown_tables = false;
-  int64_t cache_bytes = 0;
+  int64_t cache_bytes = 0;  // These two as MemoryPlan (memory_plan.h) says.
   int64_t write_buffer_bytes = 0;
   int64_t wal_file_bytes = 0;
   int64_t max_wal_bytes = 0;
@@ -130,6 +138,8 @@ class Engine {
 
   // The sequence of the newest visible operation.
   virtual uint64_t LastSequence() const = 0;
+
+  virtual MemoryUse memory_use() const { return {}; }
 
   // What archives and snapshots read, for as long as the engine is open; null where the engine has
   // no such thing. Without EngineOptions::keep_logs it has states and no logs.

@@ -188,13 +188,14 @@ class RocksDbLook : public Look {
     MOORING_ASSIGN_OR_RETURN(const auto proved, NewManifestFileSystem(base, options.directory));
     env_ = rocksdb::NewCompositeEnv(
         std::make_shared<FrozenFileSystem>(proved, std::move(logs->bytes)));
-    rocksdb::DBOptions db_options = MakeDbOptions(engine, env_.get(), nullptr);
+    const std::shared_ptr<rocksdb::Cache> cache = MakeCache(engine);
+    rocksdb::DBOptions db_options = MakeDbOptions(engine, env_.get(), nullptr, cache);
     db_options.listeners.clear();
     std::vector<std::string> names;
     MOORING_RETURN_IF_ERROR(
         FromRocksDb(rocksdb::DB::ListColumnFamilies(db_options, options.directory, &names),
                     "listing the tables in " + options.directory));
-    const rocksdb::ColumnFamilyOptions table = MakeTableOptions(engine);
+    const rocksdb::ColumnFamilyOptions table = MakeTableOptions(engine, cache);
     std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
     for (const std::string& name : names) descriptors.emplace_back(name, table);
     std::vector<rocksdb::ColumnFamilyHandle*> handles;

@@ -199,7 +199,8 @@ RocksDbEngine::RocksDbEngine(const EngineOptions& options,
     : options_(options),
       file_system_(std::move(file_system)),
       env_(rocksdb::NewCompositeEnv(file_system_)),
-      table_options_(MakeTableOptions(options)),
+      cache_(MakeCache(options)),
+      table_options_(MakeTableOptions(options, cache_)),
       handles_(std::make_shared<HandleRegistry>()) {}
 
 RocksDbEngine::~RocksDbEngine() { Close().IgnoreError(); }
@@ -237,7 +238,8 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
 absl::Status RocksDbEngine::OpenDatabase() {
   rocksdb::DBOptions db_options = MakeDbOptions(
       options_, env_.get(),
-      std::make_shared<ErrorListener>([this](const absl::Status& reason) { Fail(reason); }));
+      std::make_shared<ErrorListener>([this](const absl::Status& reason) { Fail(reason); }),
+      cache_);
   db_options.listeners.push_back(NewSpaceGateListener());
   db_options.wal_filter = file_system_->wal_filter();
   if (options_.progress) {
@@ -455,6 +457,19 @@ std::vector<absl::StatusOr<Value>> RocksDbEngine::MultiGet(
 std::unique_ptr<Cursor> RocksDbEngine::NewCursor(const EngineTable& table,
                                                  CursorOptions options) const {
   return std::make_unique<RocksDbCursor>(db_.get(), table, HandleOf(table), std::move(options));
+}
+
+MemoryUse RocksDbEngine::memory_use() const {
+  MemoryUse use;
+  use.cache_bytes = static_cast<int64_t>(cache_->GetUsage());
+  use.pinned_bytes = static_cast<int64_t>(cache_->GetPinnedUsage());
+  uint64_t buffers = 0;
+  db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kSizeAllMemTables, &buffers);
+  use.write_buffer_bytes = static_cast<int64_t>(buffers);
+  uint64_t files = 0;
+  db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kEstimateTableReadersMem, &files);
+  use.open_file_bytes = static_cast<int64_t>(files);
+  return use;
 }
 
 std::unique_ptr<EngineSnapshot> RocksDbEngine::TakeSnapshot() const {

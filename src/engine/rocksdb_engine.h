@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
+#include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
@@ -48,6 +49,7 @@ class RocksDbEngine : public Engine {
   std::unique_ptr<Cursor> NewCursor(const EngineTable& table, CursorOptions options) const override;
   std::unique_ptr<EngineSnapshot> TakeSnapshot() const override;
   uint64_t LastSequence() const override;
+  MemoryUse memory_use() const override;
   LogSource* log_source() override { return log_source_.get(); }
   FileKeeper* file_keeper() override { return file_keeper_.get(); }
   absl::Status Close() override;
@@ -65,6 +67,7 @@ class RocksDbEngine : public Engine {
   const EngineOptions options_;
   const std::shared_ptr<wal::LogFileSystem> file_system_;
   const std::unique_ptr<rocksdb::Env> env_;
+  const std::shared_ptr<rocksdb::Cache> cache_;
   const rocksdb::ColumnFamilyOptions table_options_;
   const std::shared_ptr<HandleRegistry> handles_;
   std::unique_ptr<RocksDbLogSource> log_source_;

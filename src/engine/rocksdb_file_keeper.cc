@@ -54,7 +54,8 @@ absl::StatusOr<std::vector<LiveFile>> ListClosed(const EngineOptions& options,
   EngineOptions quiet = options;
   quiet.create = false;
   quiet.log = nullptr;
-  rocksdb::DBOptions db_options = MakeDbOptions(quiet, env.get(), nullptr);
+  const std::shared_ptr<rocksdb::Cache> cache = MakeCache(quiet);
+  rocksdb::DBOptions db_options = MakeDbOptions(quiet, env.get(), nullptr, cache);
   db_options.listeners.clear();
   // So a file that is missing or damaged is passed over.
   db_options.paranoid_checks = false;
@@ -64,7 +65,7 @@ absl::StatusOr<std::vector<LiveFile>> ListClosed(const EngineOptions& options,
   MOORING_RETURN_IF_ERROR(
       FromRocksDb(rocksdb::DB::ListColumnFamilies(db_options, options.directory, &names),
                   "listing the tables in " + options.directory));
-  const rocksdb::ColumnFamilyOptions table = MakeTableOptions(quiet);
+  const rocksdb::ColumnFamilyOptions table = MakeTableOptions(quiet, cache);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : names) descriptors.emplace_back(name, table);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;

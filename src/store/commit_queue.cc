@@ -83,10 +83,12 @@ uint32_t CommitQueue::Node::AwaitNews(const Deadline& deadline) {
 }
 
 CommitQueue::CommitQueue(engine::Engine* engine, uint64_t epoch,
-                         std::function<void(const absl::Status&)> failed, int64_t least_time_us)
+                         std::function<void(const absl::Status&)> failed, int64_t least_time_us,
+                         size_t max_copied_bytes)
     : engine_(engine),
       epoch_(epoch),
       report_failure_(std::move(failed)),
+      max_copied_bytes_(max_copied_bytes),
       last_time_us_(least_time_us),
       thread_([this] { RunCommitThread(); }) {}
 
@@ -122,7 +124,7 @@ absl::StatusOr<Version> CommitQueue::AddWithin(std::string_view operations, uint
   {
     absl::MutexLock lock(&mutex_);
     const auto has_room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return copied_bytes_ < kMaxCopiedBytes;
+      return copied_bytes_ < max_copied_bytes_;
     };
     if (!AwaitSteadily(&mutex_, absl::Condition(&has_room), deadline)) return late;
     if (absl::Status refusal = Refusal(); !refusal.ok()) return refusal;

@@ -39,13 +39,15 @@ namespace mooring::internal {
 class CommitQueue {
  public:
   static constexpr size_t kMaxGroupBytes = size_t{1} << 20;
-  // Of copies held for commits with a deadline. Others wait for room within their deadline.
+  // Of copies held for commits with a deadline, unless told less. Others wait for room within their
+  // deadline.
   static constexpr size_t kMaxCopiedBytes = size_t{256} << 20;
 
   // `failed` is called once, when a write has failed, with what to tell health().
   // No commit gets an earlier time than `least_time_us` (A12).
   CommitQueue(engine::Engine* engine, uint64_t epoch,
-              std::function<void(const absl::Status&)> failed, int64_t least_time_us = 0);
+              std::function<void(const absl::Status&)> failed, int64_t least_time_us = 0,
+              size_t max_copied_bytes = kMaxCopiedBytes);
   // After Stop().
   ~CommitQueue();
 
@@ -89,6 +91,7 @@ class CommitQueue {
   engine::Engine* const engine_;
   const uint64_t epoch_;
   const std::function<void(const absl::Status&)> report_failure_;
+  const size_t max_copied_bytes_;
 
   mutable absl::Mutex mutex_;
   std::vector<Node*> waiting_ ABSL_GUARDED_BY(mutex_);

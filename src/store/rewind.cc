@@ -19,6 +19,7 @@
 #include "src/base/status.h"
 #include "src/engine/open.h"
 #include "src/engine/restored_directory.h"
+#include "src/store/memory_budget.h"
 #include "src/store/store_core.h"
 #include "src/store/transfer.h"
 #include "src/volume/volume.h"
@@ -136,8 +137,9 @@ class Copy {
     engine_options.directory = building_;
     engine_options.store_id = volume_.store_id();
     const Options defaults;
-    engine_options.cache_bytes = defaults.cache_bytes;
-    engine_options.write_buffer_bytes = defaults.write_buffer_bytes;
+    MOORING_ASSIGN_OR_RETURN(const engine::MemoryPlan memory, internal::DivideMemory(defaults));
+    engine_options.cache_bytes = memory.cache_bytes;
+    engine_options.write_buffer_bytes = memory.write_buffer_bytes;
     engine_options.wal_file_bytes = defaults.wal_file_bytes;
     engine_options.max_wal_bytes = defaults.max_wal_bytes;
     MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<engine::Engine> engine,

@@ -18,6 +18,7 @@
 #include "src/engine/batch_operations.h"
 #include "src/engine/open.h"
 #include "src/store/batch_access.h"
+#include "src/store/memory_budget.h"
 #include "src/store/serial_log.h"
 #include "src/store/transfer.h"
 #include "src/store/validation.h"
@@ -66,6 +67,7 @@ absl::StatusOr<std::shared_ptr<StoreCore>> StoreCore::Open(const Options& option
 }
 
 absl::Status StoreCore::Start() {
+  MOORING_ASSIGN_OR_RETURN(memory_, DivideMemory(options_));
   monitor_->SetStallProbe([watch = watch_]() -> std::optional<Health::Stall> {
     const auto oldest = watch->OldestBeyond(kStallAge);
     if (!oldest.has_value()) return std::nullopt;
@@ -220,7 +222,8 @@ absl::Status StoreCore::OpenState() {
   const bool restored = opened.takeover && opened.takeover->plan;
   queue_ = std::make_unique<CommitQueue>(
       engine_.get(), epoch_, [this](const absl::Status& reason) { OnFailure(reason); },
-      restored ? opened.takeover->plan->last_time_us : 0);
+      restored ? opened.takeover->plan->last_time_us : 0,
+      std::min(CommitQueue::kMaxCopiedBytes, static_cast<size_t>(memory_.beside_bytes / 4)));
   if (const absl::Status marked = opened.forked ? MarkFork() : absl::OkStatus(); !marked.ok()) {
     queue_->Stop();
     return Annotate(marked, "beginning a new lineage");
@@ -251,8 +254,8 @@ engine::EngineOptions StoreCore::MakeEngineOptions(EngineStart start) {
   engine.store_id = id_;
   engine.create = start == EngineStart::kCreate;
   engine.stop_at_unknown_tables = start == EngineStart::kOpenBeyond;
-  engine.cache_bytes = options_.cache_bytes;
-  engine.write_buffer_bytes = options_.write_buffer_bytes;
+  engine.cache_bytes = memory_.cache_bytes;
+  engine.write_buffer_bytes = memory_.write_buffer_bytes;
   engine.wal_file_bytes = options_.wal_file_bytes;
   engine.max_wal_bytes = options_.max_wal_bytes;
   engine.progress = options_.progress;

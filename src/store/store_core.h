@@ -18,6 +18,7 @@
 #include "mooring/store.h"
 #include "src/base/operation_watch.h"
 #include "src/engine/engine.h"
+#include "src/engine/memory_plan.h"
 #include "src/engine/space_gate.h"
 #include "src/store/archiver.h"
 #include "src/store/commit_queue.h"
@@ -94,6 +95,7 @@ class StoreCore : public std::enable_shared_from_this<StoreCore> {
   engine::TablePtr FindTable(std::string_view name) const;
 
   const Options options_;
+  engine::MemoryPlan memory_;
   const std::optional<RewindTarget> rewind_;
   const uint64_t tag_;
   const std::shared_ptr<HealthMonitor> monitor_;

@@ -5,6 +5,7 @@
 #include "src/base/status.h"
 #include "src/engine/batch_operations.h"
 #include "src/store/batch_access.h"
+#include "src/store/memory_budget.h"
 
 namespace mooring::internal {
 namespace {
@@ -67,9 +68,7 @@ absl::Status ValidateOptions(const Options& options) {
   if (options.volume.empty()) {
     return absl::InvalidArgumentError("option volume is empty; it must name the mounted volume");
   }
-  MOORING_RETURN_IF_ERROR(CheckRange("cache_bytes", options.cache_bytes, kMiB, int64_t{1} << 40));
-  MOORING_RETURN_IF_ERROR(
-      CheckRange("write_buffer_bytes", options.write_buffer_bytes, kMiB, 4096 * kMiB));
+  MOORING_RETURN_IF_ERROR(DivideMemory(options).status());
   MOORING_RETURN_IF_ERROR(CheckRange("wal_file_bytes", options.wal_file_bytes, kMiB, 1024 * kMiB));
   MOORING_RETURN_IF_ERROR(
       CheckRange("max_wal_bytes", options.max_wal_bytes, options.wal_file_bytes, int64_t{1} << 40));

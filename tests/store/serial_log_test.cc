@@ -26,7 +26,7 @@ TEST(SerialLogTest, IsNeverCalledTwiceAtOnce) {
     inside.fetch_sub(1);
     ++calls;
   });
-  const auto logger = engine::MakeDbOptions(options, nullptr, nullptr).info_log;
+  const auto logger = engine::MakeDbOptions(options, nullptr, nullptr, nullptr).info_log;
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
