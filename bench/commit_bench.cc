@@ -170,7 +170,7 @@ absl::Status ReadSettings(int argc, char** argv, Settings* settings) {
             &settings->settle);
   flags.Add("writers", "writer threads (1,4,16,64)", &settings->writers);
   flags.Add("values", "value sizes in bytes (100,4096)", &settings->values);
-  flags.Add("peers", "limit,rocksdb,leveldb,lmdb,sqlite,mooring", &settings->peers);
+  flags.Add("peers", "limit,rocksdb,leveldb,lmdb,sqlite,wiredtiger,mooring", &settings->peers);
   flags.Add("survives", "power (a sync for each commit), process (no sync), or both",
             &settings->survives);
   MOORING_RETURN_IF_ERROR(flags.Parse(argc, argv));

@@ -1,19 +1,13 @@
 // How long does opening take after a crash with a full log, against raw RocksDB?
 
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "bench/child.h"
 #include "bench/flags.h"
 #include "bench/peers/peer.h"
 #include "bench/report.h"
@@ -50,35 +44,8 @@ PeerOptions OptionsIn(const Settings& settings, const std::string& directory) {
   return options;
 }
 
-// Runs `work` in a child process and returns its number. A peer's threads never meet fork() this
-// way, and a child that kills itself with SIGKILL after it reported is what a crash is.
-absl::StatusOr<double> InChild(const std::function<absl::StatusOr<double>()>& work, bool crash) {
-  int ends[2];
-  if (pipe(ends) != 0) return absl::UnavailableError("cannot make a pipe");
-  const pid_t child = fork();
-  if (child < 0) return absl::UnavailableError("cannot fork");
-  if (child == 0) {
-    close(ends[0]);
-    const absl::StatusOr<double> result = work();
-    if (!result.ok()) {
-      fprintf(stderr, "%s\n", result.status().ToString().c_str());
-      _exit(1);
-    }
-    if (write(ends[1], &*result, sizeof(*result)) != sizeof(*result)) _exit(1);
-    if (crash) kill(getpid(), SIGKILL);
-    _exit(0);
-  }
-  close(ends[1]);
-  double result = 0;
-  const ssize_t received = read(ends[0], &result, sizeof(result));
-  close(ends[0]);
-  waitpid(child, nullptr, 0);
-  if (received != sizeof(result)) return absl::UnavailableError("the child process failed");
-  return result;
-}
-
-absl::StatusOr<double> Fill(const Settings& settings, const std::string& name,
-                            const std::string& directory) {
+absl::StatusOr<Numbers> Fill(const Settings& settings, const std::string& name,
+                             const std::string& directory) {
   MOORING_ASSIGN_OR_RETURN(std::unique_ptr<Peer> peer, MakePeer(name));
   MOORING_RETURN_IF_ERROR(peer->Open(OptionsIn(settings, directory)));
   const Values values(static_cast<size_t>(settings.value_bytes));
@@ -86,11 +53,11 @@ absl::StatusOr<double> Fill(const Settings& settings, const std::string& name,
     MOORING_RETURN_IF_ERROR(peer->Commit(0, Key(0, i).view(), values.Get(i)));
   }
   peer.release();  // What follows is a crash: nothing may be closed.
-  return 0.0;
+  return Numbers();
 }
 
-absl::StatusOr<double> TimeOpen(const Settings& settings, const std::string& name,
-                                const std::string& directory) {
+absl::StatusOr<Numbers> TimeOpen(const Settings& settings, const std::string& name,
+                                 const std::string& directory) {
   MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<Peer> peer, MakePeer(name));
   const auto begin = std::chrono::steady_clock::now();
   MOORING_RETURN_IF_ERROR(peer->Open(OptionsIn(settings, directory)));
@@ -102,7 +69,7 @@ absl::StatusOr<double> TimeOpen(const Settings& settings, const std::string& nam
     if (!there) return absl::DataLossError(absl::StrCat(name, " lost commit ", index));
   }
   MOORING_RETURN_IF_ERROR(peer->Close());
-  return elapsed.count();
+  return Numbers{elapsed.count()};
 }
 
 absl::StatusOr<double> MeasurePeer(const Settings& settings, const Scratch& scratch,
@@ -111,7 +78,10 @@ absl::StatusOr<double> MeasurePeer(const Settings& settings, const Scratch& scra
   MOORING_RETURN_IF_ERROR(
       InChild([&] { return Fill(settings, name, directory); }, /*crash=*/true).status());
   scratch.Settle();
-  return InChild([&] { return TimeOpen(settings, name, directory); }, /*crash=*/false);
+  MOORING_ASSIGN_OR_RETURN(
+      const Numbers times,
+      InChild([&] { return TimeOpen(settings, name, directory); }, /*crash=*/false));
+  return times.at(0);
 }
 
 using Times = std::map<std::string, std::vector<double>>;  // Milliseconds, by peer.

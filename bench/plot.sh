@@ -23,6 +23,10 @@ to_rows() {
         row("get/threads:\(.threads)/mooring"; 1e6 * .threads / .mooring_gets_per_second; .mooring_gets_per_second))
       elif $bench == "open_bench" then .results[]
         | row("open/\(.peer)"; 1000 * .open_ms; 1000 / .open_ms)
+      elif $bench == "store_bench" then .results[]
+        | row("\(.workload | gsub(" "; "_"))/threads:\(.threads)/\(.peer)"; 1e6 * .threads / .calls_per_second; .calls_per_second)
+      elif $bench == "growth_bench" then .results[]
+        | row("\(.what | rtrimstr(" ms") | gsub(" "; "_"))/mib:\(.mib)/\(.peer)"; 1000 * .ms; 1000 / .ms)
       elif $bench == "snapshot_bench" then .results[]
         | row("snapshot/\(.what | gsub(" "; "_"))"; 1e6 / .mebibytes_per_second; .mebibytes_per_second)
       else (.archived // [])[] | row("archive/\(.what)/writers:\(.writers)"; .p50_us; .per_second)
@@ -82,3 +86,6 @@ commit_rows process | plot commits-process "Commits that survive the process, wr
 jq -r '.results[] | select(.peer == "mooring") | . as $row | .ratio_to | to_entries[]
   | select(.key != "mooring") | "\($row.workload) \(.key) \(.value)"' ycsb_bench.json |
   plot ycsb "YCSB with durable commits"
+jq -r '.results[] | select(.peer == "mooring") | . as $row | .ratio_to | to_entries[]
+  | select(.key != "mooring") | "\($row.workload | gsub(" "; "-"))x\($row.threads) \(.key) \(.value)"' store_bench.json |
+  plot store "Loads, reads, scans and commits of 100, x threads"

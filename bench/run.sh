@@ -5,9 +5,10 @@
 #
 #   bench/run.sh [--volume DIR] [--quick|--full]
 #
-#   --volume DIR  on the disk to measure; default: build. Needs 6 GiB there.
+#   --volume DIR  on the disk to measure; default: build. Needs 6 GiB there,
+#                 and 50 GiB for --full.
 #   --quick       within 10 minutes: fewer rounds, fewer cells
-#   --full        as the tables in bench/README.md were made, about 40 minutes; the default
+#   --full        as the tables in bench/README.md were made, about an hour; the default
 #
 #   build/bench/report.md         the machine and every table
 #   build/bench/benchmarks.json   every row, in Google Benchmark's format
@@ -26,7 +27,7 @@ while [ $# -gt 0 ]; do
       shift 2
       ;;
     --quick|--full) mode=${1#--}; shift ;;
-    *) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 done
 
@@ -35,6 +36,8 @@ if [ "$mode" = quick ]; then
   steps=(
     "commit_bench 3 --rounds 3 --seconds 0.4 --settle 0.2 --writers 1,16,64 --values 100,4096"
     "ycsb_bench 2 --rounds 3 --seconds 0.5 --records 50000"
+    "store_bench 2 --rounds 2 --seconds 0.3 --records 50000"
+    "growth_bench 1 --rounds 3 --sizes 10,100"
     "read_bench 1 --rounds 3 --seconds 0.5 --keys 300000"
     "open_bench 1 --rounds 3"
     "archive_bench 2 --rounds 3 --seconds 0.4 --only commits,archived,restore --store-mib 256"
@@ -44,6 +47,8 @@ else
   steps=(
     "commit_bench 12 --rounds 5 --seconds 1 --writers 1,4,16,64 --values 100,1024,4096,16384"
     "ycsb_bench 8 --rounds 5 --seconds 2"
+    "store_bench 5 --rounds 5"
+    "growth_bench 15 --sizes 10,100,1024,10240"
     "read_bench 2"
     "open_bench 3 --rounds 5"
     "archive_bench 9"
@@ -54,7 +59,7 @@ fi
 cmake/install-deps.sh --bench
 cmake --preset release ${MOORING_CMAKE_ARGUMENTS:-} >build/bench-configure.log 2>&1 ||
   { cat build/bench-configure.log; exit 1; }
-cmake --build --preset release --target commit_bench ycsb_bench read_bench open_bench archive_bench snapshot_bench
+cmake --build --preset release --target commit_bench ycsb_bench store_bench growth_bench read_bench open_bench archive_bench snapshot_bench
 
 out=build/bench
 rm -rf "$out"

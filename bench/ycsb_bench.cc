@@ -28,7 +28,8 @@ struct Settings : CommonSettings {
   int records = 200'000;
   int value_bytes = 1000;
   std::vector<int> threads = {16};
-  std::vector<std::string> peers = {"rocksdb", "leveldb", "lmdb", "sqlite", "mooring"};
+  std::vector<std::string> peers = {"rocksdb", "leveldb",    "lmdb",
+                                    "sqlite",  "wiredtiger", "mooring"};
 };
 
 // By the workload's name, the number of threads and the peer; as many as there were rounds.
@@ -152,7 +153,7 @@ absl::Status Run(int argc, char** argv) {
   flags.Add("records", "records in the store (200000)", &settings.records);
   flags.Add("value-bytes", "bytes of each value (1000)", &settings.value_bytes);
   flags.Add("threads", "client threads (16)", &settings.threads);
-  flags.Add("peers", "rocksdb,leveldb,lmdb,sqlite,mooring", &settings.peers);
+  flags.Add("peers", "rocksdb,leveldb,lmdb,sqlite,wiredtiger,mooring", &settings.peers);
   MOORING_RETURN_IF_ERROR(flags.Parse(argc, argv));
   if (settings.quick) {
     settings.rounds = 1;

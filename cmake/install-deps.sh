@@ -16,7 +16,7 @@ packages=(g++ cmake ninja-build pkg-config librocksdb-dev libabsl-dev libprotobu
           protobuf-compiler libzstd-dev libcurl4-openssl-dev libssl-dev libpugixml-dev libgtest-dev
           libgmock-dev libbenchmark-dev libcpp-httplib-dev libcli11-dev nlohmann-json3-dev)
 demo=(e2fsprogs mount util-linux)
-bench=(libleveldb-dev liblmdb-dev libsqlite3-dev jq gnuplot-nox)
+bench=(libleveldb-dev liblmdb-dev libsqlite3-dev libwiredtiger-dev jq gnuplot-nox)
 servers=(radosgw ceph-mon ceph-osd ceph-common curl openssl)
 ci=(clang clang-format ccache xfsprogs)
 

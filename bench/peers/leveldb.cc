@@ -61,6 +61,16 @@ class LevelDb : public Peer {
     return bytes;
   }
 
+  absl::StatusOr<uint64_t> ScanBack(int, std::string_view end, int limit) override {
+    const std::unique_ptr<leveldb::Iterator> it(db_->NewIterator(leveldb::ReadOptions()));
+    it->Seek(ToSlice(end));
+    it->Valid() ? it->Prev() : it->SeekToLast();
+    uint64_t bytes = 0;
+    for (; it->Valid() && limit-- > 0; it->Prev()) bytes += it->key().size() + it->value().size();
+    MOORING_RETURN_IF_ERROR(ToStatus(it->status()));
+    return bytes;
+  }
+
   absl::Status Close() override {
     db_.reset();
     cache_.reset();

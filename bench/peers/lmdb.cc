@@ -70,23 +70,11 @@ class Lmdb : public Peer {
   }
 
   absl::StatusOr<uint64_t> Scan(int, std::string_view begin, int limit) override {
-    MDB_txn* transaction = nullptr;
-    MOORING_RETURN_IF_ERROR(
-        ToStatus(mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction)));
-    MDB_cursor* cursor = nullptr;
-    int code = mdb_cursor_open(transaction, table_, &cursor);
-    MDB_val key = ToValue(begin);
-    MDB_val value;
-    uint64_t bytes = 0;
-    if (code == MDB_SUCCESS) code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    for (; code == MDB_SUCCESS && limit-- > 0;
-         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-      bytes += key.mv_size + value.mv_size;
-    }
-    if (cursor != nullptr) mdb_cursor_close(cursor);
-    mdb_txn_abort(transaction);
-    if (code != MDB_NOTFOUND) MOORING_RETURN_IF_ERROR(ToStatus(code));
-    return bytes;
+    return Walk(begin, MDB_NEXT, limit);
+  }
+
+  absl::StatusOr<uint64_t> ScanBack(int, std::string_view end, int limit) override {
+    return Walk(end, MDB_PREV, limit);
   }
 
   absl::Status Close() override {
@@ -96,6 +84,30 @@ class Lmdb : public Peer {
   }
 
  private:
+  // From `from` on, or from before it.
+  absl::StatusOr<uint64_t> Walk(std::string_view from, MDB_cursor_op step, int limit) {
+    MDB_txn* transaction = nullptr;
+    MOORING_RETURN_IF_ERROR(
+        ToStatus(mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction)));
+    MDB_cursor* cursor = nullptr;
+    int code = mdb_cursor_open(transaction, table_, &cursor);
+    MDB_val key = ToValue(from);
+    MDB_val value;
+    uint64_t bytes = 0;
+    if (code == MDB_SUCCESS) code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    if (step == MDB_PREV && code == MDB_SUCCESS) code = mdb_cursor_get(cursor, &key, &value, step);
+    if (step == MDB_PREV && code == MDB_NOTFOUND) {
+      code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+    }
+    for (; code == MDB_SUCCESS && limit-- > 0; code = mdb_cursor_get(cursor, &key, &value, step)) {
+      bytes += key.mv_size + value.mv_size;
+    }
+    if (cursor != nullptr) mdb_cursor_close(cursor);
+    mdb_txn_abort(transaction);
+    if (code != MDB_NOTFOUND) MOORING_RETURN_IF_ERROR(ToStatus(code));
+    return bytes;
+  }
+
   MDB_env* environment_ = nullptr;
   MDB_dbi table_ = 0;
 };

@@ -43,15 +43,37 @@ absl::StatusOr<bool> MooringPeer::Read(int, std::string_view key, std::string* v
   return true;
 }
 
-absl::StatusOr<uint64_t> MooringPeer::Scan(int, std::string_view begin, int limit) {
-  ScanOptions options;
-  options.begin = begin;
-  options.limit = static_cast<uint64_t>(limit);
+absl::StatusOr<uint64_t> MooringPeer::ScanWith(const ScanOptions& options) const {
   uint64_t bytes = 0;
   Iterator it = table_.Scan(options);
   for (; it.Valid(); it.Next()) bytes += it.key().size() + it.value().size();
   MOORING_RETURN_IF_ERROR(it.status());
   return bytes;
+}
+
+absl::StatusOr<uint64_t> MooringPeer::Scan(int, std::string_view begin, int limit) {
+  ScanOptions options;
+  options.begin = begin;
+  options.limit = static_cast<uint64_t>(limit);
+  return ScanWith(options);
+}
+
+absl::StatusOr<uint64_t> MooringPeer::ScanBack(int, std::string_view end, int limit) {
+  ScanOptions options;
+  options.end = end;
+  options.limit = static_cast<uint64_t>(limit);
+  options.reverse = true;
+  return ScanWith(options);
+}
+
+absl::StatusOr<uint64_t> MooringPeer::MultiGet(int, const std::vector<std::string_view>& keys) {
+  uint64_t found = 0;
+  for (const absl::StatusOr<Value>& value : table_.MultiGet(keys)) {
+    if (absl::IsNotFound(value.status())) continue;
+    MOORING_RETURN_IF_ERROR(value.status());
+    ++found;
+  }
+  return found;
 }
 
 absl::Status MooringPeer::Close() {

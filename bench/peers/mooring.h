@@ -23,6 +23,8 @@ class MooringPeer final : public Peer {
   absl::Status CommitAll(int writer, const std::vector<Pair>& pairs) override;
   absl::StatusOr<bool> Read(int reader, std::string_view key, std::string* value) override;
   absl::StatusOr<uint64_t> Scan(int reader, std::string_view begin, int limit) override;
+  absl::StatusOr<uint64_t> ScanBack(int reader, std::string_view end, int limit) override;
+  absl::StatusOr<uint64_t> MultiGet(int reader, const std::vector<std::string_view>& keys) override;
   absl::Status Close() override;
 
   // Before it is opened.
@@ -33,6 +35,8 @@ class MooringPeer final : public Peer {
   Table& table() { return table_; }
 
  private:
+  absl::StatusOr<uint64_t> ScanWith(const ScanOptions& options) const;
+
   const ArchiveOptions archive_;
   const std::optional<Durability> durability_;
   int64_t scrub_bytes_per_second_ = Options().scrub_bytes_per_second;

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "mooring/status_macros.h"
 #include "src/base/status.h"
 
 namespace mooring::bench {
@@ -13,7 +14,8 @@ struct Entry {
 };
 
 constexpr Entry kPeers[] = {
-    {"limit", MakeLimit},     {"rocksdb", MakeRocksDb},
+    {"limit", MakeLimit},
+    {"rocksdb", MakeRocksDb},
 #ifdef MOORING_BENCH_LEVELDB
     {"leveldb", MakeLevelDb},
 #else
@@ -28,6 +30,11 @@ constexpr Entry kPeers[] = {
     {"sqlite", MakeSqlite},
 #else
     {"sqlite", nullptr},
+#endif
+#ifdef MOORING_BENCH_WIREDTIGER
+    {"wiredtiger", MakeWiredTiger},
+#else
+    {"wiredtiger", nullptr},
 #endif
     {"mooring", MakeMooring},
 };
@@ -44,6 +51,20 @@ absl::StatusOr<bool> Peer::Read(int, std::string_view, std::string*) {
 
 absl::StatusOr<uint64_t> Peer::Scan(int, std::string_view, int) {
   return absl::UnimplementedError("this peer cannot be scanned");
+}
+
+absl::StatusOr<uint64_t> Peer::ScanBack(int, std::string_view, int) {
+  return absl::UnimplementedError("this peer cannot be scanned backward");
+}
+
+absl::StatusOr<uint64_t> Peer::MultiGet(int reader, const std::vector<std::string_view>& keys) {
+  uint64_t found = 0;
+  std::string value;
+  for (const std::string_view key : keys) {
+    MOORING_ASSIGN_OR_RETURN(const bool there, Read(reader, key, &value));
+    found += there ? 1 : 0;
+  }
+  return found;
 }
 
 std::vector<std::string> PeerNames() {

@@ -53,6 +53,12 @@ class Peer {
 
   // Reads up to `limit` keys and values from `begin` on, and answers how many bytes those were.
   virtual absl::StatusOr<uint64_t> Scan(int reader, std::string_view begin, int limit);
+  // The same before `end`, from the last one on.
+  virtual absl::StatusOr<uint64_t> ScanBack(int reader, std::string_view end, int limit);
+
+  // How many of `keys` there are; all values are read. One by one where the peer has nothing
+  // better.
+  virtual absl::StatusOr<uint64_t> MultiGet(int reader, const std::vector<std::string_view>& keys);
 
   [[nodiscard]] virtual absl::Status Close() = 0;
 };
@@ -70,6 +76,7 @@ std::unique_ptr<Peer> MakeRocksDb();
 std::unique_ptr<Peer> MakeLevelDb();
 std::unique_ptr<Peer> MakeLmdb();
 std::unique_ptr<Peer> MakeSqlite();
+std::unique_ptr<Peer> MakeWiredTiger();
 std::unique_ptr<Peer> MakeMooring();
 
 }  // namespace mooring::bench

@@ -63,6 +63,35 @@ class RocksDb : public Peer {
     return bytes;
   }
 
+  absl::StatusOr<uint64_t> ScanBack(int, std::string_view end, int limit) override {
+    rocksdb::ReadOptions options;
+    const rocksdb::Slice upper = ToSlice(end);
+    options.iterate_upper_bound = &upper;
+    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+    uint64_t bytes = 0;
+    for (it->SeekToLast(); it->Valid() && limit-- > 0; it->Prev()) {
+      bytes += it->key().size() + it->value().size();
+    }
+    MOORING_RETURN_IF_ERROR(ToStatus(it->status()));
+    return bytes;
+  }
+
+  absl::StatusOr<uint64_t> MultiGet(int, const std::vector<std::string_view>& keys) override {
+    std::vector<rocksdb::Slice> slices;
+    for (const std::string_view key : keys) slices.push_back(ToSlice(key));
+    std::vector<rocksdb::PinnableSlice> values(keys.size());
+    std::vector<rocksdb::Status> statuses(keys.size());
+    db_->MultiGet(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), keys.size(), slices.data(),
+                  values.data(), statuses.data());
+    uint64_t found = 0;
+    for (const rocksdb::Status& status : statuses) {
+      if (status.IsNotFound()) continue;
+      MOORING_RETURN_IF_ERROR(ToStatus(status));
+      ++found;
+    }
+    return found;
+  }
+
   absl::Status Close() override {
     absl::Status status = ToStatus(db_->Close());
     db_.reset();

@@ -67,23 +67,18 @@ class Sqlite : public Peer {
 
   absl::StatusOr<uint64_t> Scan(int reader, std::string_view begin, int limit) override {
     const Connection& connection = connections_[static_cast<size_t>(reader)];
-    sqlite3_bind_blob(connection.scan, 1, begin.data(), static_cast<int>(begin.size()),
-                      SQLITE_STATIC);
-    sqlite3_bind_int(connection.scan, 2, limit);
-    uint64_t bytes = 0;
-    int step = sqlite3_step(connection.scan);
-    for (; step == SQLITE_ROW; step = sqlite3_step(connection.scan)) {
-      bytes += static_cast<uint64_t>(sqlite3_column_bytes(connection.scan, 0)) +
-               static_cast<uint64_t>(sqlite3_column_bytes(connection.scan, 1));
-    }
-    MOORING_RETURN_IF_ERROR(ToStatus(step, connection.db));
-    sqlite3_reset(connection.scan);
-    return bytes;
+    return Walk(connection, connection.scan, begin, limit);
+  }
+
+  absl::StatusOr<uint64_t> ScanBack(int reader, std::string_view end, int limit) override {
+    const Connection& connection = connections_[static_cast<size_t>(reader)];
+    return Walk(connection, connection.scan_back, end, limit);
   }
 
   absl::Status Close() override {
     for (const Connection& connection : connections_) {
-      for (sqlite3_stmt* statement : {connection.put, connection.get, connection.scan}) {
+      for (sqlite3_stmt* statement :
+           {connection.put, connection.get, connection.scan, connection.scan_back}) {
         sqlite3_finalize(statement);
       }
       sqlite3_close(connection.db);
@@ -98,7 +93,23 @@ class Sqlite : public Peer {
     sqlite3_stmt* put = nullptr;
     sqlite3_stmt* get = nullptr;
     sqlite3_stmt* scan = nullptr;
+    sqlite3_stmt* scan_back = nullptr;
   };
+
+  static absl::StatusOr<uint64_t> Walk(const Connection& connection, sqlite3_stmt* scan,
+                                       std::string_view from, int limit) {
+    sqlite3_bind_blob(scan, 1, from.data(), static_cast<int>(from.size()), SQLITE_STATIC);
+    sqlite3_bind_int(scan, 2, limit);
+    uint64_t bytes = 0;
+    int step = sqlite3_step(scan);
+    for (; step == SQLITE_ROW; step = sqlite3_step(scan)) {
+      bytes += static_cast<uint64_t>(sqlite3_column_bytes(scan, 0)) +
+               static_cast<uint64_t>(sqlite3_column_bytes(scan, 1));
+    }
+    MOORING_RETURN_IF_ERROR(ToStatus(step, connection.db));
+    sqlite3_reset(scan);
+    return bytes;
+  }
 
   static absl::Status Execute(const char* statement, const Connection& connection) {
     return ToStatus(sqlite3_exec(connection.db, statement, nullptr, nullptr, nullptr),
@@ -123,8 +134,10 @@ class Sqlite : public Peer {
     MOORING_RETURN_IF_ERROR(
         prepare("INSERT OR REPLACE INTO pairs VALUES (?, ?)", &connection->put));
     MOORING_RETURN_IF_ERROR(prepare("SELECT value FROM pairs WHERE key = ?", &connection->get));
-    return prepare("SELECT key, value FROM pairs WHERE key >= ? ORDER BY key LIMIT ?",
-                   &connection->scan);
+    MOORING_RETURN_IF_ERROR(prepare(
+        "SELECT key, value FROM pairs WHERE key >= ? ORDER BY key LIMIT ?", &connection->scan));
+    return prepare("SELECT key, value FROM pairs WHERE key < ? ORDER BY key DESC LIMIT ?",
+                   &connection->scan_back);
   }
 
   std::vector<Connection> connections_;
