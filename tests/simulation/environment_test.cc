@@ -1,25 +1,16 @@
 // FAULTS rows 18 and 19: the workload of the kill test while the wall clock jumps, and in a memory
 // control group that is too small for it.
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <fstream>
 #include <iostream>
 #include <random>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/base/posix_file.h"
 #include "tests/simulation/killed_store.h"
 #include "tests/testing/hang_guard.h"
+#include "tests/testing/memory_group.h"
 #include "tests/testing/seed.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temp_directory.h"
@@ -52,51 +43,18 @@ TEST(ClockTest, NoSafetyAndNoTimeoutRestsOnTheWallClock) {
             << store.acknowledged() << " acknowledged, 0 lost" << std::endl;
 }
 
-// A control group of its own with a limit of memory; `path` is empty where there may be none.
-class MemoryGroup {
- public:
-  explicit MemoryGroup(int64_t bytes) {
-    std::ifstream own("/proc/self/cgroup");
-    for (std::string line; std::getline(own, line);) {
-      const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(':', 2));
-      if (parts.size() != 3 || parts[1] != "memory") continue;
-      for (const std::string& parent :
-           {"/sys/fs/cgroup/memory" + parts[2], std::string("/sys/fs/cgroup/memory")}) {
-        const std::string group = absl::StrCat(parent, "/mooring-", getpid());
-        if (mkdir(group.c_str(), 0755) != 0) continue;
-        path = group;
-        auto limit = PosixFile::Open(path + "/memory.limit_in_bytes", O_WRONLY);
-        if (limit.ok() && limit->WriteAt(0, absl::StrCat(bytes)).ok()) return;
-        rmdir(path.c_str());
-        path.clear();
-      }
-    }
-  }
-  ~MemoryGroup() {
-    for (int i = 0; i < 1000 && !path.empty() && rmdir(path.c_str()) != 0 && errno == EBUSY; ++i) {
-      absl::SleepFor(absl::Milliseconds(5));
-    }
-  }
-  MemoryGroup(const MemoryGroup&) = delete;
-  MemoryGroup& operator=(const MemoryGroup&) = delete;
-
-  std::string path;
-};
-
 // Row 19. Beside the store the process takes more and more memory, until the kernel kills it.
 TEST(MemoryTest, KilledForItsMemoryNothingAcknowledgedIsLost) {
   const HangGuard guard(800);
   const MemoryGroup group(int64_t{64} << 20);
-  if (group.path.empty()) GTEST_SKIP() << "needs a memory control group (v1) that it may make";
+  if (group.path().empty()) GTEST_SKIP() << "needs a memory control group that it may make";
   const uint64_t seed = TestSeed();
   const int trials = TestTrials(20);
   const TempDirectory directory;
   KilledStoreOptions options;
   options.directory = directory.path();
   options.seed = seed;
-  options.launcher = {
-      "/bin/sh", "-c",
-      absl::StrCat("echo $$ > ", group.path, "/cgroup.procs && exec \"$0\" \"$@\"")};
+  options.launcher = group.Launcher();
   options.environment = {"MOORING_KILL_CHILD_EATS=1"};
   KilledStore store(options);
   for (int trial = 0; trial < trials; ++trial) {
