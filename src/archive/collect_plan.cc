@@ -222,13 +222,12 @@ class Planner {
     if (old_.entry() != nullptr)
       known.insert(old_.entry()->files.begin(), old_.entry()->files.end());
     std::set<std::string> going(input_.files.begin(), input_.files.end());
-    if (input_.files.empty()) {
-      going = known;
-      for (const JournalItem& item : journal_) {
-        const CheckpointEntry* checkpoint = CheckpointOf(item);
-        if (checkpoint == nullptr || old_.IsGone(item)) continue;
-        for (const ArchivedFile& file : checkpoint->files) going.insert(file.name);
-      }
+    if (input_.files.empty()) going = known;
+    // Also what is deleted already: a checkpoint that stays in its slot would count again.
+    for (const JournalItem& item : journal_) {
+      const CheckpointEntry* checkpoint = CheckpointOf(item);
+      if (checkpoint == nullptr || old_.IsGone(item)) continue;
+      for (const ArchivedFile& file : checkpoint->files) going.insert(file.name);
     }
     for (const std::string& name : going) {
       if (files_.count(name) != 0) continue;

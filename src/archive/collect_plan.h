@@ -43,7 +43,8 @@ struct CollectPlan {
 //       the newest `checkpoints` of the current lineage. Those of a lineage that was left are kept
 //       for their age, and count for nothing.
 //   C2  The floor is the least `replay_from` of what is kept. What lies below goes, but for CLAIMs.
-//   C3  A file goes that no kept checkpoint names. The caller makes no checkpoint meanwhile.
+//   C3  A file goes that no kept checkpoint names. The caller makes no checkpoint meanwhile. It
+//       stays named while an entry names it: see Collected::Keeps().
 //   C4  LOGs older than 5 min are merged by 5 min, and those older than 1 h by the hour, up to
 //       kMaxPayloadBytes; large ones are left alone. None is merged across a CLAIM, across a change
 //       of `least_checkpoint`, or where a sequence or a byte of the log lies between. The time of a

@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/archive/collected.h"
 #include "tests/archive/entries.h"
 #include "tests/testing/status_matchers.h"
 
@@ -158,6 +159,33 @@ TEST_F(CollectPlanTest, CheckpointsOfAnotherLineageDoNotCount) {
   const CollectPlan plan = Plan(100 * kDay);
   ASSERT_FALSE(plan.entry.slots.empty());
   EXPECT_EQ(plan.entry.slots[0], (SlotRange{1, own - 1}));
+}
+
+// C3. It stands above the floor, for the lineage has an older one that counts.
+TEST_F(CollectPlanTest, ACheckpointWhoseFilesAreDeletedNeverCountsAgain) {
+  Append(0, Claim(1, 1));
+  const uint64_t base = AppendCheckpoint(0);
+  AppendLog(kHour);
+  const uint64_t left = AppendCheckpoint(kDay);
+  ClaimEntry claim = Claim(next_, 2, 1);
+  claim.continues_from = 0;
+  claim.continues_slot = base;
+  Append(2 * kDay, claim);
+  CheckpointEntry fork = Checkpoint(next_, 1, MakeHistory({{2, 1}}), 20);
+  fork.files = {{"fork", "000003.sst", 1, 1}};
+  Append(2 * kDay, fork);
+  const std::string gone = absl::StrFormat("own-%d", left);
+  files_ = {"shared", "fork", gone, absl::StrFormat("own-%d", base)};
+  const CollectPlan plan = Plan(100 * kDay);
+  ASSERT_THAT(plan.entry.files, ElementsAre(gone));
+  Carry(plan, 100 * kDay);
+  files_ = {"shared", "fork", "orphan", absl::StrFormat("own-%d", base)};
+  Carry(Plan(101 * kDay), 101 * kDay);
+  const Collected collected(journal_);
+  for (const JournalItem& item : journal_) {
+    if (item.slot != left) continue;
+    EXPECT_FALSE(collected.Keeps(item, *item.entry->As<CheckpointEntry>()));
+  }
 }
 
 // C4.
