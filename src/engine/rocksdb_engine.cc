@@ -324,11 +324,11 @@ absl::StatusOr<TablePtr> RocksDbEngine::CreateTable(std::string_view name) {
   return table;
 }
 
-// With an archive all of it is in files before: RocksDB finds its last sequence in files and logs,
-// and of commits to a dropped table no file is made any more. Without them the sequence would go
-// back, to below what the archive has.
+// All of it is in files before: RocksDB finds its last sequence in files and logs, and of commits
+// to a dropped table no file is made any more. Without them the sequence would go back, to below
+// what an archive, also one that comes later, or a snapshot says of the state.
 absl::Status RocksDbEngine::DropTable(EngineTable& table) {
-  if (options_.keep_logs && InMemory(db_.get(), HandleOf(table))) {
+  if (InMemory(db_.get(), HandleOf(table))) {
     MOORING_RETURN_IF_ERROR(log_source_->FlushAll());
   }
   MOORING_RETURN_IF_ERROR(AfterTableWork(db_->DropColumnFamily(HandleOf(table)),

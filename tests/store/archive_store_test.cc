@@ -202,6 +202,33 @@ TEST_F(ArchiveStoreTest, ATableThatIsDroppedLeavesTheSequenceWhereItWas) {
   Close(second);
 }
 
+// As before, but the archive came later than the drop, which leaves a log of what is in no file.
+TEST_F(ArchiveStoreTest, ATableThatWasDroppedBeforeThereWasAnArchiveLeavesTheSequenceToo) {
+  Options options = OptionsFor("a");
+  options.archive = {};
+  Opened first = Open(options);
+  ASSERT_OK(first.table.Put("key", "1"));
+  ASSERT_OK_AND_ASSIGN(Table dropped, first.store->OpenTable("dropped"));
+  ASSERT_OK(dropped.Put("key", "2"));
+  ASSERT_OK(first.store->DropTable("dropped"));
+  const Version last = first.store->version();
+  dropped = {};
+  first.table = {};
+  ASSERT_OK(first.store->Close(kAges).status);
+
+  Opened second = Open("a");
+  EXPECT_EQ(second.store->version().sequence, last.sequence);
+  EXPECT_OK(second.store->WaitArchived(second.store->version(), kAges));
+  Close(second);
+  second = Open("a");
+  EXPECT_EQ(second.store->version().sequence, last.sequence);
+  Close(second);
+  LoseVolume("a");
+  second = Open("a");
+  EXPECT_THAT(second.table.Get("key"), Holds("1"));
+  Close(second);
+}
+
 // RocksDB takes its last sequence from files: of every kind of commit something must be there.
 TEST_F(ArchiveStoreTest, WhateverCommitIsTheLastTheSequenceStaysWhereItWas) {
   uint64_t last = 0;

@@ -125,6 +125,19 @@ TEST_P(SnapshotFileTest, AnEmptyStoreCanBeExported) {
   EXPECT_THAT(tables, IsEmpty());
 }
 
+// The last commit is the dropped table's own, and of that no file is left.
+TEST_P(SnapshotFileTest, ATableThatIsDroppedTakesNoVersionWithIt) {
+  ASSERT_OK(table_.Put("k", "v"));
+  ASSERT_OK(Open("dropped").Put("k", "v"));
+  ASSERT_OK(store_->DropTable("dropped"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotInfo info,
+                       store_->ExportSnapshot(directory_.File("snapshot")));
+  EXPECT_EQ(info.version, store_->version());
+  ASSERT_OK(ImportSnapshot(directory_.File("snapshot"), Into("copy")));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> copy, OpenAt("copy"));
+  EXPECT_EQ(copy->version().sequence, info.version.sequence);
+}
+
 TEST_P(SnapshotFileTest, ASnapshotOfAnImportedStoreIsAsGoodAsTheFirst) {
   ASSERT_OK(store_->ExportSnapshot(Fill()));
   ASSERT_OK(ImportSnapshot(directory_.File("snapshot"), Into("copy")));
