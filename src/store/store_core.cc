@@ -33,6 +33,7 @@ constexpr absl::Duration kStallAge = absl::Seconds(1);
 // What the archive gets of a close without a deadline, and its share of one with.
 constexpr absl::Duration kArchiveCloseTime = absl::Seconds(10);
 constexpr double kArchiveCloseShare = 0.8;
+constexpr std::string_view kForkTable;  // Empty, as no table's name is; the first of all in order.
 // How long Open() tries to reach an archive that it may serve without.
 constexpr absl::Duration kUnreachedAfter = absl::Seconds(5);
 
@@ -237,15 +238,19 @@ absl::Status StoreCore::OpenState() {
 
 // The first operation of a fork is the fork's own: from then on its history differs from that of
 // what was left behind, wherever a volume holds it. It deletes what is not there; an empty range
-// would not do, for no file holds one.
+// would not do, for no file holds one. A store without tables gets one for this, by a name that
+// nobody else can give.
 absl::Status StoreCore::MarkFork() {
   const std::vector<engine::TablePtr> tables = engine_->Tables();
-  if (tables.empty()) return absl::OkStatus();
+  engine::TablePtr table = tables.empty() ? nullptr : tables.front();
+  if (table == nullptr) {
+    MOORING_ASSIGN_OR_RETURN(table, engine_->CreateTable(kForkTable));
+  }
   const std::string key = absl::StrCat("fork by ", incarnation_);
   std::string operations;
-  engine::AppendOperation({engine::OperationKind::kDelete, tables.front()->id(), key, ""},
-                          &operations);
-  return queue_->Add(operations, 1, CommitOptions()).status();
+  engine::AppendOperation({engine::OperationKind::kDelete, table->id(), key, ""}, &operations);
+  MOORING_RETURN_IF_ERROR(queue_->Add(operations, 1, CommitOptions()).status());
+  return table->name() == kForkTable ? engine_->DropTable(*table) : absl::OkStatus();
 }
 
 engine::EngineOptions StoreCore::MakeEngineOptions(EngineStart start) {

@@ -149,6 +149,36 @@ TEST_F(RewindTest, ATableThatWasDroppedIsBackAtATimeBefore) {
   EXPECT_THAT(since.Get("key"), Holds("work since then"));
 }
 
+// Where there is no table to write to, the new lineage has its own first operation all the same.
+TEST_F(RewindTest, AVolumeThatStayedBehindIsLeftAlsoByAStoreWithoutTables) {
+  Opened first = Open("a");
+  ASSERT_OK(first.table.Put("key", "1", kArchived));
+  first.table = {};
+  ASSERT_OK(first.store->DropTable("t"));
+  Close(first);
+  {
+    ASSERT_OK_AND_ASSIGN(const auto empty, Store::Open(OptionsFor("a")));
+    EXPECT_OK(empty->WaitArchived(empty->version(), kAges));
+    EXPECT_TRUE(empty->Close(kAges).archived);
+  }
+  absl::SleepFor(absl::Milliseconds(200));
+  const absl::Time before = absl::Now();
+  absl::SleepFor(absl::Milliseconds(200));
+  first = Open("a");
+  ASSERT_OK(first.table.Put("key", "left behind", kArchived));
+  Close(first);
+  fs::copy(directory_.File("a"), directory_.File("stayed"), fs::copy_options::recursive);
+
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<Store> store,
+                       Store::Rewind(OptionsFor("a"), RewindTarget::To(before)));
+  EXPECT_THAT(*store->ListTables(), ElementsAre());
+  const Version forked = store->version();
+  EXPECT_TRUE(store->Close(kAges).archived);
+  ASSERT_OK_AND_ASSIGN(store, Store::Open(OptionsFor("stayed")));
+  EXPECT_THAT(*store->ListTables(), ElementsAre());
+  EXPECT_EQ(store->version().sequence, forked.sequence);
+}
+
 TEST_F(RewindTest, WhatCannotBeReachedIsRefusedAndChangesNothing) {
   Opened first = Open("a");
   ASSERT_OK(first.table.Put("key", "1", kArchived));
