@@ -115,6 +115,7 @@ void CatalogService::Register(httplib::Server* server) {
   server->Delete(item, [this](const Request& request, Response& response) {
     HandleDelete(request, &response);
   });
+  server->Delete("/items", [this](const Request&, Response& response) { HandleDrop(&response); });
   server->Get("/items", [this](const Request& request, Response& response) {
     HandleList(request, &response);
   });
@@ -198,6 +199,23 @@ void CatalogService::HandleDelete(const httplib::Request& request, httplib::Resp
   const absl::StatusOr<mooring::CommitOptions> options = WriteOptions(request);
   if (!options.ok()) return AnswerError(options.status(), response);
   AnswerVersion(state->items.Delete(*key, *options), response);
+}
+
+// Writes under way to the dropped table are refused.
+void CatalogService::HandleDrop(httplib::Response* response) {
+  const std::optional<State> state = Started(response);
+  if (!state) return;
+  if (const absl::Status dropped = state->store->DropTable(kTable); !dropped.ok()) {
+    return AnswerError(dropped, response);
+  }
+  const mooring::Version version = state->store->version();
+  absl::StatusOr<mooring::Table> items = state->store->OpenTable(kTable);
+  if (!items.ok()) return AnswerError(items.status(), response);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (state_) state_->items = *std::move(items);
+  }
+  AnswerVersion(version, response);
 }
 
 void CatalogService::HandleList(const httplib::Request& request, httplib::Response* response) {

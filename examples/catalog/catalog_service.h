@@ -19,6 +19,8 @@ namespace catalog {
 //                         ?durability=process the end of the process only.
 //   GET /items/<key>      200 with the value, 404.
 //   DELETE /items/<key>   200 with the version, also where there was none. Takes a durability, too.
+//   DELETE /items         drops the table with all that is in it, and begins an empty one. 200 with
+//                         the version of the last write that it held.
 //   GET /items?prefix=&after=&limit=
 //                         the keys in order, one percent-encoded key a line; `after` is the last
 //                         key of the page before; limit: 1 to 10000, default 1000.
@@ -37,6 +39,8 @@ namespace catalog {
 // rescheduled it deletes it.
 class CatalogService {
  public:
+  static constexpr char kTable[] = "items";
+
   explicit CatalogService(std::shared_ptr<const mooring::HealthMonitor> health)
       : health_(std::move(health)) {}
 
@@ -64,6 +68,7 @@ class CatalogService {
                  const httplib::ContentReader& reader);
   void HandleGet(const httplib::Request& request, httplib::Response* response);
   void HandleDelete(const httplib::Request& request, httplib::Response* response);
+  void HandleDrop(httplib::Response* response);
   void HandleList(const httplib::Request& request, httplib::Response* response);
   void HandleBatch(const httplib::Request& request, httplib::Response* response,
                    const httplib::ContentReader& reader);

@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "examples/catalog/catalog_service.h"
+#include "examples/catalog/maintenance.h"
 #include "examples/catalog/options.h"
 #include "mooring/store.h"
 #include "mooring/termination.h"
@@ -97,13 +98,7 @@ absl::StatusOr<int> Bind(const ServiceOptions& options, httplib::Server* server)
 absl::StatusOr<std::unique_ptr<mooring::Store>> OpenStore(
     const ServiceOptions& options, const std::shared_ptr<mooring::HealthMonitor>& health,
     CatalogService* service) {
-  mooring::Options store_options;
-  store_options.volume = options.volume;
-  store_options.allow_unsafe_volume = options.allow_unsafe_volume;
-  store_options.acquire_timeout = options.acquire_timeout;
-  store_options.archive.url = options.archive;
-  store_options.archive.ship_interval = options.ship_interval;
-  store_options.archive.takeover_wait = options.takeover_wait;
+  mooring::Options store_options = StoreOptions(options);
   store_options.health_monitor = health;
   store_options.progress = [service](const mooring::Progress& progress) {
     service->SetProgress(progress);
@@ -138,7 +133,7 @@ absl::Status Serve(const ServiceOptions& options, int port, Lifecycle* lifecycle
                    const std::shared_ptr<mooring::HealthMonitor>& health, CatalogService* service) {
   MOORING_ASSIGN_OR_RETURN(std::shared_ptr<mooring::Store> store,
                            OpenStore(options, health, service));
-  MOORING_ASSIGN_OR_RETURN(mooring::Table items, store->OpenTable("items"));
+  MOORING_ASSIGN_OR_RETURN(mooring::Table items, store->OpenTable(CatalogService::kTable));
   service->Start(store, items);
   lifecycle->SetOpen();
   MOORING_RETURN_IF_ERROR(WriteReadyFile(options.ready_file, port));
@@ -154,7 +149,20 @@ absl::Status Serve(const ServiceOptions& options, int port, Lifecycle* lifecycle
   return report.status;
 }
 
+absl::Status Maintain(const ServiceOptions& options) {
+  if (options.rewind_to) {
+    MOORING_ASSIGN_OR_RETURN(const uint64_t kept, Rewind(options));
+    Log("rewound to sequence " + std::to_string(kept));
+    return absl::OkStatus();
+  }
+  MOORING_ASSIGN_OR_RETURN(const mooring::RestoreCopyReport report, Copy(options));
+  Log("copied version " + report.version.ToString() +
+      (report.left_behind ? ", which was left behind" : "") + ", as store " + report.store_id);
+  return absl::OkStatus();
+}
+
 absl::Status Run(const ServiceOptions& options) {
+  if (options.rewind_to || options.copy_of) return Maintain(options);
   Lifecycle lifecycle;
   MOORING_ASSIGN_OR_RETURN(
       std::unique_ptr<mooring::TerminationHandler> handler,

@@ -29,6 +29,26 @@ absl::StatusOr<absl::Duration> ParseTimeout(const char* name, const std::string&
   return timeout;
 }
 
+absl::StatusOr<absl::Time> ParseMilliseconds(const std::string& text) {
+  int64_t milliseconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), milliseconds);
+  if (error == std::errc() && end == text.data() + text.size() && milliseconds > 0) {
+    return absl::FromUnixMillis(milliseconds);
+  }
+  return absl::InvalidArgumentError("--rewind-to " + text + " is not a number of ms since 1970");
+}
+
+absl::StatusOr<mooring::Version> ParseVersion(const std::string& text) {
+  mooring::Version version;
+  const char* const stop = text.data() + text.size();
+  const auto [dot, epoch_error] = std::from_chars(text.data(), stop, version.epoch);
+  if (epoch_error == std::errc() && dot != stop && *dot == '.') {
+    const auto [end, error] = std::from_chars(dot + 1, stop, version.sequence);
+    if (error == std::errc() && end == stop) return version;
+  }
+  return absl::InvalidArgumentError("--copy-of " + text + " is not a version such as 3.1024");
+}
+
 }  // namespace
 
 const char kUsage[] =
@@ -44,7 +64,12 @@ const char kUsage[] =
     "                          file:///DIRECTORY or s3://BUCKET/PREFIX?endpoint=URL\n"
     "  --ship-interval TIME    how often the archive gets what nobody waits for; default 1s\n"
     "  --takeover-wait TIME    how long an archive whose owner did not close is watched before it\n"
-    "                          is taken over; more than the ship interval; default 3s\n";
+    "                          is taken over; more than the ship interval; default 3s\n"
+    "instead of serving, while nobody serves the volume:\n"
+    "  --rewind-to MS          take the state back to so many ms after 1970\n"
+    "  --copy-of VERSION       put the archive's state of that version, also one that a rewind "
+    "left\n"
+    "                          behind, into the empty volume, as a store of its own\n";
 
 absl::StatusOr<ServiceOptions> ParseCommandLine(int argc, char** argv) {
   static const option kOptions[] = {
@@ -58,6 +83,8 @@ absl::StatusOr<ServiceOptions> ParseCommandLine(int argc, char** argv) {
       {"archive", required_argument, nullptr, 'A'},
       {"ship-interval", required_argument, nullptr, 's'},
       {"takeover-wait", required_argument, nullptr, 't'},
+      {"rewind-to", required_argument, nullptr, 'R'},
+      {"copy-of", required_argument, nullptr, 'C'},
       {"help", no_argument, nullptr, 'h'},
       {nullptr, 0, nullptr, 0},
   };
@@ -102,6 +129,14 @@ absl::StatusOr<ServiceOptions> ParseCommandLine(int argc, char** argv) {
         MOORING_ASSIGN_OR_RETURN(options.takeover_wait, ParseTimeout("--takeover-wait", optarg));
         break;
       }
+      case 'R': {
+        MOORING_ASSIGN_OR_RETURN(options.rewind_to, ParseMilliseconds(optarg));
+        break;
+      }
+      case 'C': {
+        MOORING_ASSIGN_OR_RETURN(options.copy_of, ParseVersion(optarg));
+        break;
+      }
       case 'h':
         options.help = true;
         return options;
@@ -116,6 +151,17 @@ absl::StatusOr<ServiceOptions> ParseCommandLine(int argc, char** argv) {
   }
   if (options.volume.empty()) return absl::InvalidArgumentError("--volume is missing");
   return options;
+}
+
+mooring::Options StoreOptions(const ServiceOptions& options) {
+  mooring::Options store;
+  store.volume = options.volume;
+  store.allow_unsafe_volume = options.allow_unsafe_volume;
+  store.acquire_timeout = options.acquire_timeout;
+  store.archive.url = options.archive;
+  store.archive.ship_interval = options.ship_interval;
+  store.archive.takeover_wait = options.takeover_wait;
+  return store;
 }
 
 }  // namespace catalog

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "mooring/options.h"
+#include "mooring/version.h"
 
 namespace catalog {
 
@@ -19,11 +22,18 @@ struct ServiceOptions {
   std::string archive;  // Url. Empty: none.
   absl::Duration ship_interval = absl::Seconds(1);
   absl::Duration takeover_wait = absl::Seconds(3);
+
+  // Instead of serving; see maintenance.h.
+  std::optional<absl::Time> rewind_to;
+  std::optional<mooring::Version> copy_of;
 };
 
 extern const char kUsage[];
 
 // INVALID_ARGUMENT says what is wrong with the command line.
 absl::StatusOr<ServiceOptions> ParseCommandLine(int argc, char** argv);
+
+// What of it is the store's.
+mooring::Options StoreOptions(const ServiceOptions& options);
 
 }  // namespace catalog

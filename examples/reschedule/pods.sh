@@ -13,17 +13,23 @@ has_port() {
   [ -n "${pod_port[$1]}" ] || ! alive "$1"
 }
 
+# catalog_on DIRECTORY ARCHIVE_URL OPTION...: leaves in `command` how the catalog is run there, on the
+# present node.
+catalog_on() {
+  command=("${on_node[@]}" "$catalog" --volume "$1" --close-timeout ${close_timeout_seconds}s
+    --archive "$2" --ship-interval ${ship_interval_ms}ms --takeover-wait ${takeover_wait_ms}ms "${@:3}")
+  [ -n "$image" ] || command+=(--allow-unsafe-volume)
+}
+
 # start_pod NAME: on the present node.
 start_pod() {
-  local options=(--volume "$volume" --port 0 --close-timeout ${close_timeout_seconds}s
-    --archive "$archive_url" --ship-interval ${ship_interval_ms}ms
-    --takeover-wait ${takeover_wait_ms}ms)
-  [ -n "$image" ] || options+=(--allow-unsafe-volume)
+  local command
+  catalog_on "$volume" "$archive_url" --port 0
   pods=$((pods + 1))
   pod_log[$1]=$work/pod-$pods-$1.log
   pod_started_ms[$1]=$(milliseconds)
   : >"${pod_log[$1]}"
-  "${on_node[@]}" "$catalog" "${options[@]}" >"${pod_log[$1]}" 2>&1 &
+  "${command[@]}" >"${pod_log[$1]}" 2>&1 &
   pod_pid[$1]=$!
   within 30 has_port "$1" || fail "pod $1 does not listen"
 }
@@ -69,13 +75,20 @@ serve() {
 
 # --- loading and comparing ------------------------------------------------------------------------
 
+# use_records NAME: what is loaded and compared from here on.
+use_records() {
+  records=$work/$1
+  acks=$work/$1-acks
+  touch "$acks"
+}
+
 acknowledged() { wc -l <"$acks"; }
 
 # start_load NAME [OPTION...]: in the background. Some of the records ask for archive durability.
 start_load() {
   local pod=$1
   shift
-  "$client" load --port "${pod_port[$pod]}" --input "$work/records" --acks "$acks" \
+  "$client" load --port "${pod_port[$pod]}" --input "$records" --acks "$acks" \
     --archive-every "$archive_every" "$@" 2>>"$work/client.log" &
   load_pid=$!
 }
@@ -133,7 +146,7 @@ compare() {
   counts=
   while [ "$code" -eq 3 ] && [ "$SECONDS" -lt "$end" ]; do
     code=0
-    counts=$(timeout 300 "$client" verify --port "${pod_port[$pod]}" --input "$work/records" \
+    counts=$(timeout 300 "$client" verify --port "${pod_port[$pod]}" --input "$records" \
       --acks "$acks" "$@" 2>>"$work/client.log") || code=$?
     [ "$code" -ne 3 ] || serve "$pod"
   done

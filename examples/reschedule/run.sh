@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The life of a stateful pod, on real input: a catalog of Debian packages in a service that is
-# killed, moved to another node, doubled and terminated, that loses its volume, and that is taken for
-# dead. After each act every record that a client was told is stored is read back and compared byte
-# for byte; any loss that was not announced fails the script.
+# killed, moved to another node, doubled and terminated, that loses its volume, that is taken for dead,
+# and whose operator deletes a table. After each act every record that a client was told is stored is
+# read back and compared byte for byte; any loss that was not announced fails the script.
 #
 #   examples/reschedule/run.sh [--s3] [--input FILE]
 #
@@ -38,6 +38,8 @@ source "$root/examples/reschedule/volume.sh"
 source "$root/examples/reschedule/pods.sh"
 # shellcheck source=examples/reschedule/archive.sh
 source "$root/examples/reschedule/archive.sh"
+# shellcheck source=examples/reschedule/rewind.sh
+source "$root/examples/reschedule/rewind.sh"
 
 fail() {
   echo "FAILED: $*" >&2
@@ -165,8 +167,7 @@ cleanup() {
 }
 
 work=$(mktemp -d /var/tmp/mooring-reschedule-XXXXXX)
-acks=$work/acks
-: >"$acks"
+use_records records
 pods=0
 load_pid=
 pod_exit=0
@@ -187,5 +188,7 @@ act_3
 act_4
 act_5
 act_6
+act_7
+use_records records
 [ "$(acknowledged)" -ge "$total" ] || fail "$(acknowledged) of $total records were loaded"
 echo "every acknowledged record survived what it was acknowledged for"

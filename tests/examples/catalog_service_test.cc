@@ -107,6 +107,15 @@ TEST_F(CatalogServiceTest, WhatIsPutIsReadByteForByte) {
   EXPECT_THAT(Get("/items/a%2Fb%00%25%2B+"), HasSubstr("404"));
 }
 
+TEST_F(CatalogServiceTest, ADroppedTableIsEmptyAndTakesWrites) {
+  OpenStore();
+  EXPECT_THAT(Put("/items/a", "1"), HasSubstr("200"));
+  EXPECT_THAT(Text(client_->Delete("/items")), HasSubstr("\"1.1\""));
+  EXPECT_THAT(Get("/items/a"), HasSubstr("404"));
+  EXPECT_THAT(Put("/items/b", "2"), HasSubstr("\"1.2\""));
+  EXPECT_THAT(Get("/items/b"), Eq("200 2"));
+}
+
 TEST_F(CatalogServiceTest, AListingGoesOnAfterTheLastKeyOfAPage) {
   OpenStore();
   EXPECT_THAT(Text(client_->Post("/batch", "put a 1\n1\nput b1 1\n2\nput b2 0\n\nput b3 1\n4\n",

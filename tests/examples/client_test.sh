@@ -27,7 +27,9 @@ pid=$!
 for ((i = 0; i < 600; ++i)); do [ -s "$work/ready" ] && break; sleep 0.1; done
 port=$(cat "$work/ready")
 
-run() { timeout 120 "$client" "$1" --port "$port" --input "$work/$2" --acks "$work/$3" 2>&1; }
+run() {
+  timeout 120 "$client" "$1" --port "$port" --input "$work/$2" --acks "$work/$3" "${@:4}" 2>&1
+}
 run_late() {
   timeout 120 "$client" load --port "$port" --input "$work/late" --acks "$work/late-acks" \
     --keep-going "$@" 2>&1
@@ -94,8 +96,28 @@ expect 0 "^acknowledged at the archive 0, on the volume only 0; found 0 of 5$" a
 expect 1 "^acknowledged at the archive 0, on the volume only 20; found 20 of 20$" absent records acks
 expect 1 "^acknowledged at the archive 1, on the volume only 24; found 20 of 25$" absent more acks2
 
+# A service that was taken back in time: what came by then is there, what came later is not, and is
+# loaded again. This one was taken back nowhere, so that all is there, and acknowledgements are made up.
+rewound() {
+  timeout 120 "$client" verify --port "$port" --input "$work/$1" --acks "$work/$2" --rewound-to "$3" \
+    --rewound-ms "${4:-1}" 2>&1
+}
+expect 1 "^acknowledged 10  recovered 10  lost 0; of 10 later ones found 10$" rewound records acks 10
+expect 0 "^acknowledged 20  recovered 20  lost 0; of 0 later ones found 0$" rewound records acks 20
+cp "$work/acks2" "$work/acks5"
+expect 1 "lost 15; of 0 later ones found 0$" rewound more acks5 25
+expect 1 "lost 15; of 0 later ones found 0$" rewound more acks5 10 $((now + 900000))
+grep -v " p\(1[0-9]\|[0-9]\)_" "$work/acks2" >"$work/acks6"
+expect 0 "^acknowledged 0  recovered 0  lost 0; of 5 later ones found 0$" rewound more acks6 1
+[ ! -s "$work/acks6" ]
+expect 0 "^acknowledged 5  recovered 5  lost 0$" run verify records acks --after 15
+
 # A service without an archive refuses what asks for it; a load that goes on counts.
 expect 3 "^acknowledged 2  refused 3$" run_late --archive-every 2
+
+# The whole table.
+expect 0 '^200 {"version":"1\.' "$client" delete --port "$port" /items
+expect 1 "^acknowledged 20  recovered 0  lost 20$" run verify records acks
 
 kill -TERM "$pid"; wait "$pid"
 pid=

@@ -21,6 +21,12 @@ using Clock = std::chrono::steady_clock;
 
 int64_t NowMs() { return absl::ToUnixMillis(absl::Now()); }
 
+ExitCode Print(const Connection::Answer& answer) {
+  if (answer.code == 0) return kServiceGone;
+  std::printf("%d %s", answer.code, answer.body.c_str());
+  return kDone;
+}
+
 }  // namespace
 
 ExitCode Load(const ClientOptions& options) {
@@ -102,10 +108,12 @@ ExitCode WaitReady(const ClientOptions& options) {
 
 ExitCode Probe(const ClientOptions& options, const std::string& path) {
   Connection connection(options.host, options.port, options.timeout);
-  const Connection::Answer answer = connection.GetPath(path);
-  if (answer.code == 0) return kServiceGone;
-  std::printf("%d %s", answer.code, answer.body.c_str());
-  return kDone;
+  return Print(connection.GetPath(path));
+}
+
+ExitCode Delete(const ClientOptions& options, const std::string& path) {
+  Connection connection(options.host, options.port, options.timeout);
+  return Print(connection.DeletePath(path));
 }
 
 }  // namespace catalog

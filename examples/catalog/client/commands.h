@@ -18,6 +18,9 @@ struct ClientOptions {
   bool keep_going = false;     // Go on with a load after a refusal.
   int64_t volume_lost_ms = 0;  // When the volume was lost, since 1970; 0: it was not.
   int64_t lag_ms = 0;          // How far the archive may then have been behind.
+  uint64_t after = 0;          // Only what has a later sequence; 0: all.
+  uint64_t rewound_to = 0;     // The sequence that the service was taken back to; 0: it was not.
+  int64_t rewound_ms = 0;      // The time that it was taken back to, since 1970.
   absl::Duration timeout = absl::Seconds(60);
 };
 
@@ -42,6 +45,10 @@ ExitCode Load(const ClientOptions& options);
 // be missing: they are counted, and taken off the log. Then it prints
 // "at the archive: acknowledged N  recovered N  lost N" and
 // "on the volume only: acknowledged N  recovered N  lost N, of the last N ms".
+//
+// Where the service was taken back in time, nothing may be there of what it acknowledged later.
+// That is taken off the log, and it prints "acknowledged N  recovered N  lost N; of N later ones
+// found N".
 ExitCode Verify(const ClientOptions& options);
 
 // Sees that no record of the input is there, and that none was acknowledged at archive durability:
@@ -54,7 +61,8 @@ ExitCode Count(const ClientOptions& options);
 // Waits until the service is ready and prints how many milliseconds that took.
 ExitCode WaitReady(const ClientOptions& options);
 
-// Prints what GET `path` answers: code and body. kServiceGone where there is no answer.
+// Prints what GET or DELETE `path` answers: code and body. kServiceGone where there is no answer.
 ExitCode Probe(const ClientOptions& options, const std::string& path);
+ExitCode Delete(const ClientOptions& options, const std::string& path);
 
 }  // namespace catalog

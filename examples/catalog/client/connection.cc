@@ -47,4 +47,8 @@ Connection::Answer Connection::GetPath(const std::string& path) {
   return AnswerOf([&] { return client_->Get(path); });
 }
 
+Connection::Answer Connection::DeletePath(const std::string& path) {
+  return AnswerOf([&] { return client_->Delete(path); });
+}
+
 }  // namespace catalog

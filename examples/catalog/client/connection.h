@@ -27,6 +27,7 @@ class Connection {
   Answer Put(std::string_view key, std::string_view value, bool archived = false);
   Answer Get(std::string_view key);
   Answer GetPath(const std::string& path);
+  Answer DeletePath(const std::string& path);
 
  private:
   const std::unique_ptr<httplib::Client> client_;

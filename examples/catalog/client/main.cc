@@ -15,11 +15,13 @@ constexpr char kUsage[] =
     "usage: client load   --port N --input FILE --acks FILE [--threads N] [--stop-after N]\n"
     "                     [--archive-every N] [--keep-going]\n"
     "       client verify --port N --input FILE --acks FILE [--threads N]\n"
-    "                     [--volume-lost MS --lag MS]\n"
+    "                     [--volume-lost MS --lag MS] [--after N]\n"
+    "                     [--rewound-to N --rewound-ms MS]\n"
     "       client absent --port N --input FILE --acks FILE [--threads N]\n"
     "       client count  --input FILE\n"
     "       client wait   --port N [--timeout TIME]\n"
     "       client get    --port N PATH\n"
+    "       client delete --port N PATH\n"
     "  --input FILE    package records as `apt-cache dumpavail` prints them\n"
     "  --acks FILE     the log of acknowledgements; a load goes on after what is in it\n"
     "  --threads N     connections; default 16\n"
@@ -29,6 +31,9 @@ constexpr char kUsage[] =
     "  --volume-lost MS  the volume was lost so many ms after 1970: what was acknowledged on the\n"
     "                  volume only, and not longer than the lag before, may be missing\n"
     "  --lag MS        how far the archive was behind at that time\n"
+    "  --after N       only what was acknowledged with a sequence above N\n"
+    "  --rewound-to N, --rewound-ms MS  the service was taken back to this sequence, the last one\n"
+    "                  of that time: what was acknowledged later must not be there\n"
     "  --timeout TIME  how long to wait; default 60s\n"
     "exit: 0 done, 1 an acknowledged record is lost, 2 misused, 3 the service does not answer\n";
 
@@ -58,6 +63,9 @@ std::string ParseOptions(int argc, char** argv, catalog::ClientOptions* options)
       {"keep-going", no_argument, nullptr, 'k'},
       {"volume-lost", required_argument, nullptr, 'v'},
       {"lag", required_argument, nullptr, 'l'},
+      {"after", required_argument, nullptr, 'A'},
+      {"rewound-to", required_argument, nullptr, 'r'},
+      {"rewound-ms", required_argument, nullptr, 'm'},
       {nullptr, 0, nullptr, 0},
   };
   opterr = 0;
@@ -98,6 +106,15 @@ std::string ParseOptions(int argc, char** argv, catalog::ClientOptions* options)
       case 'l':
         fits = Parse(optarg, &options->lag_ms);
         break;
+      case 'A':
+        fits = Parse(optarg, &options->after);
+        break;
+      case 'r':
+        fits = Parse(optarg, &options->rewound_to);
+        break;
+      case 'm':
+        fits = Parse(optarg, &options->rewound_ms);
+        break;
       default:
         fits = false;
     }
@@ -123,5 +140,6 @@ int main(int argc, char** argv) {
   if (command == "count") return catalog::Count(options);
   if (command == "wait") return catalog::WaitReady(options);
   if (command == "get" && optind + 1 < argc) return catalog::Probe(options, argv[optind + 1]);
+  if (command == "delete" && optind + 1 < argc) return catalog::Delete(options, argv[optind + 1]);
   return Usage("no such command: \"" + command + "\"");
 }

@@ -50,7 +50,7 @@ absl::StatusOr<std::vector<Expected>> ReadExpected(const ClientOptions& options,
       return absl::InvalidArgumentError(options.acks + " is not of " + options.input + ": see " +
                                         key);
     }
-    expected.push_back({record, ack});
+    if (ack.sequence > options.after) expected.push_back({record, ack});
   }
   return expected;
 }
@@ -76,6 +76,45 @@ absl::StatusOr<std::vector<Expected>> FindLost(const ClientOptions& options,
   });
   if (gone) return absl::UnavailableError("the service did not answer");
   return lost;
+}
+
+// How many of these keys the service has. UNAVAILABLE: it did not answer.
+absl::StatusOr<size_t> CountFound(const ClientOptions& options,
+                                  const std::vector<std::string>& keys) {
+  std::atomic<size_t> next{0};
+  std::atomic<size_t> found{0};
+  std::atomic<bool> gone{false};
+  InThreads(options, [&](Connection* connection) {
+    for (size_t i; !gone && (i = next++) < keys.size();) {
+      const Connection::Answer answer = connection->Get(keys[i]);
+      if (answer.code == 200) ++found;
+      if (answer.code != 200 && answer.code != 404) gone = true;
+    }
+  });
+  if (gone) return absl::UnavailableError("the service did not answer");
+  return found.load();
+}
+
+// A commit is never later than its acknowledgement: what was acknowledged before that ms was kept.
+ExitCode VerifyRewound(const ClientOptions& options, const std::vector<Expected>& expected) {
+  std::vector<Expected> kept;
+  std::vector<std::string> later;
+  for (const Expected& each : expected) {
+    if (each.ack.sequence <= options.rewound_to || each.ack.time_ms < options.rewound_ms) {
+      kept.push_back(each);
+    } else {
+      later.push_back(each.record->key);
+    }
+  }
+  const absl::StatusOr<std::vector<Expected>> lost = FindLost(options, kept);
+  if (!lost.ok()) return kServiceGone;
+  const absl::StatusOr<size_t> found = CountFound(options, later);
+  if (!found.ok()) return kServiceGone;
+  std::printf("acknowledged %zu  recovered %zu  lost %zu; of %zu later ones found %zu\n",
+              kept.size(), kept.size() - lost->size(), lost->size(), later.size(), *found);
+  if (!lost->empty() || *found > 0) return kLost;
+  const absl::Status removed = AckLog::Remove(options.acks, {later.begin(), later.end()});
+  return removed.ok() ? kDone : Misused(removed);
 }
 
 // The volume was lost at `options.volume_lost_ms`: what is lost must have been acknowledged on the
@@ -119,6 +158,7 @@ ExitCode Verify(const ClientOptions& options) {
   if (!records.ok()) return Misused(records.status());
   const absl::StatusOr<std::vector<Expected>> expected = ReadExpected(options, *records);
   if (!expected.ok()) return Misused(expected.status());
+  if (options.rewound_to > 0) return VerifyRewound(options, *expected);
   const absl::StatusOr<std::vector<Expected>> lost = FindLost(options, *expected);
   if (!lost.ok()) return kServiceGone;
   if (options.volume_lost_ms > 0) return ReportLossOfVolume(options, *expected, *lost);
@@ -132,23 +172,16 @@ ExitCode Absent(const ClientOptions& options) {
   if (!records.ok()) return Misused(records.status());
   const absl::StatusOr<std::vector<Expected>> acknowledged = ReadExpected(options, *records);
   if (!acknowledged.ok()) return Misused(acknowledged.status());
-  std::atomic<size_t> next{0};
-  std::atomic<size_t> found{0};
-  std::atomic<bool> gone{false};
-  InThreads(options, [&](Connection* connection) {
-    for (size_t i; !gone && (i = next++) < records->size();) {
-      const Connection::Answer answer = connection->Get((*records)[i].key);
-      if (answer.code == 200) ++found;
-      if (answer.code != 200 && answer.code != 404) gone = true;
-    }
-  });
-  if (gone) return kServiceGone;
+  std::vector<std::string> keys;
+  for (size_t i = 0; i < records->size(); ++i) keys.push_back((*records)[i].key);
+  const absl::StatusOr<size_t> found = CountFound(options, keys);
+  if (!found.ok()) return kServiceGone;
   const auto at_archive =
       static_cast<size_t>(std::count_if(acknowledged->begin(), acknowledged->end(),
                                         [](const Expected& each) { return each.ack.archived; }));
   std::printf("acknowledged at the archive %zu, on the volume only %zu; found %zu of %zu\n",
-              at_archive, acknowledged->size() - at_archive, found.load(), records->size());
-  return at_archive == 0 && found == 0 ? kDone : kLost;
+              at_archive, acknowledged->size() - at_archive, *found, records->size());
+  return at_archive == 0 && *found == 0 ? kDone : kLost;
 }
 
 }  // namespace catalog
