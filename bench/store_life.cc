@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "bench/peers/peer.h"
 #include "mooring/status_macros.h"
 #include "src/base/posix_file.h"
@@ -21,6 +22,8 @@ namespace fs = std::filesystem;
 constexpr int kLoadedInOne = 1000;
 constexpr int kColdReads = 500;
 constexpr int kMostThreads = 16;
+// After an opening, for what is left to prepare.
+constexpr absl::Duration kPause = absl::Milliseconds(300);
 
 using Stopwatch = std::chrono::steady_clock;
 double SecondsSince(Stopwatch::time_point begin) {
@@ -61,7 +64,7 @@ class StoreLife {
 
   // Three numbers for each workload, and the disk's ratio.
   absl::StatusOr<Numbers> Run() {
-    MOORING_RETURN_IF_ERROR(peer_->Open(options_));
+    MOORING_RETURN_IF_ERROR(OpenSettled(options_, kPause, peer_));
     MOORING_RETURN_IF_ERROR(Load());
     MOORING_RETURN_IF_ERROR(Reopen());
     scratch_.Settle();
@@ -69,8 +72,10 @@ class StoreLife {
     const double disk_ratio =
         DiskBytes(options_.directory) /
         (static_cast<double>(settings_.records) * (settings_.value_bytes + 16));
-    DropFromPageCache(options_.directory);
     MOORING_RETURN_IF_ERROR(peer_->Open(options_));
+    absl::SleepFor(kPause);
+    scratch_.Settle();
+    DropFromPageCache(options_.directory);
     MOORING_RETURN_IF_ERROR(ReadCold());
     MOORING_RETURN_IF_ERROR(ReadAll());
     for (const Workload& workload : Workloads()) {

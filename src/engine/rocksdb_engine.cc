@@ -433,7 +433,6 @@ std::vector<absl::StatusOr<Value>> RocksDbEngine::MultiGet(
   std::vector<rocksdb::Slice> slices;
   slices.reserve(keys.size());
   for (const std::string_view key : keys) slices.push_back(ToSlice(key));
-  std::vector<Value> values(keys.size());
   std::vector<rocksdb::PinnableSlice> pinned(keys.size());
   std::vector<rocksdb::Status> statuses(keys.size());
   db_->MultiGet(MakeReadOptions(snapshot), HandleOf(table), keys.size(), slices.data(),
@@ -445,11 +444,10 @@ std::vector<absl::StatusOr<Value>> RocksDbEngine::MultiGet(
       results.emplace_back(ReadError(statuses[i], table));
       continue;
     }
-    Value value;
+    Value& value = *results.emplace_back(Value());
     rocksdb::PinnableSlice* own = PinnedIn(&value);
     *own = std::move(pinned[i]);
     value.Adopt(ManagePinned, FromSlice(*own));
-    results.emplace_back(std::move(value));
   }
   return results;
 }

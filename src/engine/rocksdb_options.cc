@@ -66,8 +66,9 @@ int64_t DefaultMemoryBudget(int64_t container_limit) {
 
 MemoryPlan PlanMemory(int64_t budget_bytes, int processors) {
   MemoryPlan plan;
-  // The queue's copies and groups, buffers of flushes and compactions, the allocator's losses.
-  plan.beside_bytes = budget_bytes / 8;
+  // The allocator's losses, an eighth and more where blocks come and go; and the queue's copies and
+  // groups, buffers of the log, of flushes and of compactions, about 16 MiB whatever the budget.
+  plan.beside_bytes = budget_bytes / 8 + std::min(budget_bytes / 4, 16 * kMiB);
   // Past 256 MiB the log's bound (max_wal_bytes) makes flushes first.
   plan.write_buffer_bytes = std::clamp(budget_bytes / 8, kMiB, 256 * kMiB);
   plan.cache_bytes = budget_bytes - plan.beside_bytes - plan.write_buffer_bytes;

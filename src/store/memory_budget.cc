@@ -53,8 +53,8 @@ absl::StatusOr<engine::MemoryPlan> DivideMemory(const Options& options, int64_t 
     return absl::InvalidArgumentError(
         absl::StrCat("options cache_bytes (", plan.cache_bytes, ") and write_buffer_bytes (",
                      plan.write_buffer_bytes, ") are together more than ", counted,
-                     ", seven eighths of memory_budget_bytes (", given,
-                     "); name the budget alone, or raise it"));
+                     ", what memory_budget_bytes (", given,
+                     ") has for them; name the budget alone, or raise it"));
   }
   return plan;
 }
