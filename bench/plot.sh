@@ -24,7 +24,7 @@ to_rows() {
       elif $bench == "open_bench" then .results[]
         | row("open/\(.peer)"; 1000 * .open_ms; 1000 / .open_ms)
       elif $bench == "store_bench" then .results[]
-        | row("\(.workload | gsub(" "; "_"))/threads:\(.threads)/\(.peer)"; 1e6 * .threads / .calls_per_second; .calls_per_second)
+        | row("\(.workload | gsub(" "; "_"))/threads:\(.threads)/\(.peer)"; .p50_us; .calls_per_second)
       elif $bench == "growth_bench" then .results[]
         | row("\(.what | rtrimstr(" ms") | gsub(" "; "_"))/mib:\(.mib)/\(.peer)"; 1000 * .ms; 1000 / .ms)
       elif $bench == "snapshot_bench" then .results[]

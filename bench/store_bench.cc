@@ -42,6 +42,9 @@ std::vector<double> PerSecond(const std::vector<Life>& lives, size_t workload) {
 std::vector<double> Processor(const std::vector<Life>& lives, size_t workload) {
   return Each(lives, [&](const Life& life) { return life.workloads[workload].processor_us; });
 }
+std::vector<double> P50(const std::vector<Life>& lives, size_t workload) {
+  return Each(lives, [&](const Life& life) { return life.workloads[workload].rate.p50_us; });
+}
 double DiskRatio(const Life& life) { return life.disk_ratio; }
 double MostMib(const Life& life) { return life.most_mib; }
 
@@ -83,12 +86,10 @@ std::string WorkloadTable(const Lives& lives) {
         processor_ratio =
             FormatNumber(MedianRatio(Processor(mooring->second, i), Processor(peer_lives, i)));
       }
-      table.AddRow(
-          {std::string(workload.name), absl::StrCat(workload.threads), name,
-           FormatNumber(Median(PerSecond(peer_lives, i))),
-           FormatNumber(Median(
-               Each(peer_lives, [&](const Life& life) { return life.workloads[i].rate.p50_us; }))),
-           FormatNumber(Median(Processor(peer_lives, i))), ratio, processor_ratio});
+      table.AddRow({std::string(workload.name), absl::StrCat(workload.threads), name,
+                    FormatNumber(Median(PerSecond(peer_lives, i))),
+                    FormatNumber(Median(P50(peer_lives, i))),
+                    FormatNumber(Median(Processor(peer_lives, i))), ratio, processor_ratio});
     }
   }
   return table.ToString();
@@ -119,6 +120,7 @@ JsonObject ToJson(const Settings& settings, const std::string& file_system, cons
           .Set("records", Workloads()[i].records)
           .Set("peer", name)
           .Set("calls_per_second", Median(PerSecond(peer_lives, i)))
+          .Set("p50_us", Median(P50(peer_lives, i)))
           .Set("processor_us", Median(Processor(peer_lives, i)))
           .Set("ratio_to", ratios)
           .Set("calls_per_second_by_round", PerSecond(peer_lives, i));

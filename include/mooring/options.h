@@ -66,9 +66,10 @@ struct Options {
   // Memory that the store takes, whatever the size of its data. From 16 MiB; 0: a quarter of the
   // container's limit (control groups), from 32 MiB to 4 GiB, or 512 MiB where there is no limit.
   // An eighth is for recent writes; an eighth and up to 16 MiB are left for the commit queue, for
-  // buffers and what the allocator loses, which may be more; the rest is cache. Not counted is what
-  // the caller holds: batches under way, values and iterators; and with an archive a log entry
-  // under way, up to 32 MiB, and buffers of its files.
+  // buffers and the allocator; the rest is cache. What is counted stays within, but an allocator
+  // may hold more: glibc's made of 64 MiB up to 140 MiB under heavy load. Not counted is what the
+  // caller holds: batches under way, values and iterators; and with an archive a log entry under
+  // way, up to 32 MiB, and buffers of its files.
   int64_t memory_budget_bytes = 0;
 
   // Memory for cached blocks of files, with their indexes and filters, in bytes. From 1 MiB; 0: a

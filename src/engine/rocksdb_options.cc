@@ -55,10 +55,10 @@ MemoryPlan PlanOf(const EngineOptions& options) {
 
 }  // namespace
 
-// A quarter of the container: the store is a part of a service that needs memory of its own, and
-// the page cache, which is charged to the container as well, serves the volume's writes from the
-// rest. More than 4 GiB is for those who ask. Without a limit, what a service of any size can
-// spare.
+// A quarter of the container: the store is a part of a service that needs memory of its own;
+// glibc's allocator was seen to hold twice what the cache counts; and the page cache, which is
+// charged to the container as well, serves the volume's writes from the rest. More than 4 GiB is
+// for those who ask. Without a limit, what a service of any size can spare.
 int64_t DefaultMemoryBudget(int64_t container_limit) {
   if (container_limit <= 0) return 512 * kMiB;
   return std::clamp(container_limit / 4, 32 * kMiB, 4096 * kMiB);
