@@ -51,7 +51,10 @@ class LeftBehind {
 class Replay {
  public:
   Replay(EntryPtr checkpoint, const RestoreTarget& target, const LeftBehind& left)
-      : base_(*checkpoint->As<CheckpointEntry>()), target_(target), left_(left) {
+      : base_(*checkpoint->As<CheckpointEntry>()),
+        target_(target),
+        left_(left),
+        writer_(checkpoint->writer) {
     plan_.checkpoint = std::move(checkpoint);
     plan_.state = {base_.history, base_.max_sequence};
     plan_.last_time_us = base_.max_time_us;
@@ -72,6 +75,7 @@ class Replay {
         Doubt(item);
         continue;
       }
+      writer_ = item.entry->writer;
       if (const auto* claim = item.entry->As<ClaimEntry>()) {
         MOORING_RETURN_IF_ERROR(Follow(item.slot, *claim));
         if (claim->continues_from) plan_.forked_by.clear();
@@ -105,6 +109,7 @@ class Replay {
   void Doubt(const JournalItem& item) {
     plan_.notes.push_back(std::string(item.status.message()));
     plan_.complete = false;
+    plan_.unknown_of.push_back(writer_);  // Or it was a claim, which holds no data.
   }
 
   absl::Status Follow(uint64_t slot, const ClaimEntry& claim) {
@@ -120,6 +125,7 @@ class Replay {
     // What cannot be replayed or read lies beyond, where nobody goes.
     plan_.complete = state.last_sequence >= std::min(end, target_.last_sequence);
     ended_ = ended_ && !plan_.complete;
+    if (plan_.complete) plan_.unknown_of.clear();
     if (!plan_.complete) {
       plan_.notes.push_back(absl::StrCat("the claim in slot ", slot, " goes on from sequence ", end,
                                          ", and what is left of that reaches ",
@@ -149,6 +155,7 @@ class Replay {
     }
     if (ended_) {
       plan_.complete = false;
+      plan_.unknown_of.push_back(entry->writer);
       return absl::OkStatus();
     }
     size_t offset = 0;
@@ -183,6 +190,7 @@ class Replay {
       state.last_sequence = std::min(segment.last_sequence, target_.last_sequence);
       plan_.last_time_us = segment.last_time_us;
       plan_.complete = true;
+      plan_.unknown_of.clear();
     }
     return absl::OkStatus();
   }
@@ -229,6 +237,7 @@ class Replay {
   const CheckpointEntry& base_;
   const RestoreTarget& target_;
   const LeftBehind& left_;
+  std::string writer_;  // Of the last entry that could be read.
   RestorePlan plan_;
   bool ended_ = false;  // What follows cannot be replayed on this checkpoint.
 };
@@ -280,6 +289,7 @@ absl::StatusOr<RestorePlan> PlanRestore(const std::vector<JournalItem>& journal,
   std::optional<absl::Status> first_error;
   std::vector<std::string> notes;
   uint64_t passed_over = 0;
+  std::string passed_over_of;
   for (const EntryPtr& entry : Checkpoints(items, collected)) {
     const auto& checkpoint = *entry->As<CheckpointEntry>();
     if (checkpoint.max_sequence > target.last_sequence) continue;
@@ -289,12 +299,16 @@ absl::StatusOr<RestorePlan> PlanRestore(const std::vector<JournalItem>& journal,
                                            ? unusable->second
                                            : Replay(entry, target, left).Run(items, collected);
     if (plan.ok()) {
-      if (passed_over > plan->state.last_sequence) plan->complete = false;
+      if (passed_over > plan->state.last_sequence) {
+        plan->complete = false;
+        plan->unknown_of.push_back(passed_over_of);
+      }
       plan->notes.insert(plan->notes.begin(), notes.begin(), notes.end());
       return plan;
     }
     notes.push_back(absl::StrCat("the checkpoint in slot ", entry->slot,
                                  " cannot be used: ", plan.status().message()));
+    if (passed_over_of.empty()) passed_over_of = entry->writer;
     passed_over = std::max(passed_over, checkpoint.max_sequence);
     if (!first_error) first_error = plan.status();
   }

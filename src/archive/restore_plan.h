@@ -55,6 +55,8 @@ struct RestorePlan {
   std::vector<std::pair<uint64_t, uint64_t>> log_slots;
   // False where something of the lineage is damaged and what it held beyond `state` is not known.
   bool complete = true;
+  // Who wrote that; a volume that these opened and no one else holds it, whatever it was.
+  std::vector<std::string> unknown_of;
   // In words: what was passed over, and why.
   std::vector<std::string> notes;
 };

@@ -43,6 +43,18 @@ bool Restores(OpeningAction action) {
   return false;
 }
 
+// Whether it was the volume's own openings that wrote what is not known.
+bool HoldsTheUnknown(const VolumeView& volume, const RestorePlan& plan) {
+  const auto opened = [](const History& history, const std::string& who) {
+    const auto& opens = history.entries();
+    return std::any_of(opens.begin(), opens.end(),
+                       [&](const HistoryEntry& open) { return open.incarnation == who; });
+  };
+  return std::all_of(plan.unknown_of.begin(), plan.unknown_of.end(), [&](const std::string& who) {
+    return opened(volume.recorded, who) || opened(volume.state.history, who);
+  });
+}
+
 bool Same(const RestorePlan& a, const RestorePlan& b) {
   return a.checkpoint->slot == b.checkpoint->slot && a.logs.size() == b.logs.size() &&
          Compare(a.state, b.state) == Relation::kEqual;
@@ -214,7 +226,9 @@ class Run {
     }
     MOORING_ASSIGN_OR_RETURN(view.action, DecideOpening(volume_, archive, options_.opening));
     if (options_.rewind) MOORING_RETURN_IF_ERROR(GoBack(items, last_slot, &view));
-    if (Restores(view.action) && !view.plan->complete && !options_.opening.accept_loss) {
+    const bool lacks =
+        Restores(view.action) || (view.plan && !HoldsTheUnknown(volume_, *view.plan));
+    if (lacks && !view.plan->complete && !options_.opening.accept_loss) {
       return Incomplete(*view.plan);
     }
     view.files = KeptFiles(items, unusable_);

@@ -330,6 +330,33 @@ TEST_F(ArchiveStoreTest, AnOlderCopyOfTheVolumeIsRolledForward) {
   Close(first);
 }
 
+// What it held, a volume that went on since knows; one that stayed behind would go on without it.
+TEST_F(ArchiveStoreTest, ADamagedEntryOfAnotherVolumesOwnerIsNoReasonToGoOnWithout) {
+  Opened first = Open("a");
+  ASSERT_OK(first.table.Put("key", "1", kArchived));
+  Close(first);
+  Opened second = Open("b");
+  ASSERT_OK(second.table.Put("key", "2", kArchived));
+  Close(second);
+  std::vector<std::string> slots;
+  for (const auto& slot : fs::directory_iterator(directory_.File("archive/journal"))) {
+    slots.push_back(slot.path());
+  }
+  std::sort(slots.begin(), slots.end());
+  ASSERT_GT(slots.size(), 2u);
+  const std::string log = slots[slots.size() - 2];  // Then comes the CLOSE.
+  fs::resize_file(log, fs::file_size(log) - 1);
+
+  const absl::Status stayed = Store::Open(OptionsFor("a")).status();
+  EXPECT_THAT(stayed, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("accept_loss")));
+  second = Open("b");
+  EXPECT_THAT(second.table.Get("key"), Holds("2"));
+  Close(second);
+  first = Open("a");
+  EXPECT_THAT(first.table.Get("key"), Holds("2"));
+  Close(first);
+}
+
 TEST_F(ArchiveStoreTest, ADamagedVolumeHealsFromTheArchive) {
   Opened first = Open("a");
   for (int i = 0; i < 100; ++i) {
