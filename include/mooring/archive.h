@@ -52,7 +52,9 @@ struct ArchiveOptions {
 
   // How far back the archive can be gone to: what only an older state needs is deleted from it.
   // From 0 (see min_checkpoints) to 100 years. More means more objects, and at each change of the
-  // data the old bytes are kept for so long.
+  // data the old bytes are kept for so long. What goes goes by checkpoints, of which one is made
+  // each seventh of it, but not twice in a minute nor less often than daily: so with less than
+  // some minutes a little more is kept.
   absl::Duration retention = absl::Hours(7 * 24);
 
   // At least so many checkpoints are kept, however old: a damaged one costs nothing while the one
@@ -102,8 +104,8 @@ struct ArchiveStatus {
   // As of the owner's last look, every few minutes; 0 before the first one.
   int64_t objects = 0;
   int64_t bytes = 0;
-  absl::Time oldest = absl::InfinitePast();           // The oldest state that is kept.
-  absl::Time last_collection = absl::InfinitePast();  // By this owner.
+  absl::Time oldest = absl::InfinitePast();           // State that is kept; or not known yet.
+  absl::Time last_collection = absl::InfinitePast();  // By this owner; or none was.
 
   int64_t requests = 0;  // Since the opening, retries among them.
   int64_t bytes_sent = 0;

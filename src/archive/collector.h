@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -23,6 +24,8 @@ struct CollectionOptions {
   Retention retention{absl::Hours(7 * 24), 2};
   absl::Duration period = absl::Minutes(5);  // Infinite: nothing is ever collected.
   absl::Duration scrub_period = absl::Hours(24);
+  // For tests: instead of a part of the retention.
+  std::optional<absl::Duration> checkpoint_interval;
   // The clock of retention and of entries; absl::Now() where it is empty.
   std::function<int64_t()> now_us;
   bool pins_are_kept = true;  // For tests: without it restores fail.

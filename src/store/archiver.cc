@@ -13,6 +13,10 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(200);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
+constexpr int kCheckpointsInRetention = 7;
+// More often they would cost more than the objects that are saved.
+constexpr absl::Duration kShortestInterval = absl::Minutes(1);
+constexpr absl::Duration kLongestInterval = absl::Hours(24);
 
 // The archive is away, or refuses for now: credentials are renewed and quotas raised.
 bool PassesBy(const absl::Status& status) {
@@ -36,6 +40,12 @@ absl::Status NotClaimed(const absl::Status& why) {
 
 }  // namespace
 
+absl::Duration CheckpointInterval(absl::Duration retention) {
+  if (const auto given = archive::DefaultCollection().checkpoint_interval) return *given;
+  if (retention == absl::ZeroDuration()) return kLongestInterval;
+  return std::clamp(retention / kCheckpointsInRetention, kShortestInterval, kLongestInterval);
+}
+
 Archiver::Archiver(const ArchiveOptions& options, std::string staging_directory,
                    std::function<void(LogSeverity, std::string_view)> log, Callbacks callbacks)
     : options_(options),
@@ -56,8 +66,7 @@ void Archiver::Start(std::shared_ptr<archive::Remote> remote, archive::Takeover 
   options.max_lag = options_.max_lag;
   options.collection = archive::DefaultCollection();
   options.collection.retention = {options_.retention, options_.min_checkpoints};
-  options.checkpoint_interval = std::min(options_.retention / 7, options.checkpoint_interval);
-  if (options_.retention == absl::ZeroDuration()) options.checkpoint_interval = absl::Hours(24);
+  options.checkpoint_interval = CheckpointInterval(options_.retention);
   options.staging_directory = staging_directory_;
   options.exclusively = callbacks_.exclusively;
   options.sync_unsynced = callbacks_.sync_unsynced;

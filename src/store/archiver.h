@@ -26,6 +26,10 @@
 
 namespace mooring::internal {
 
+// A checkpoint is made where the last one is so old and anything was written since: so that
+// retention finds one near where it ends.
+absl::Duration CheckpointInterval(absl::Duration retention);
+
 // A store's side of its archive for as long as it serves. Where the archive was not reached at the
 // opening (ArchiveOptions::serve_unreached) it goes on trying, and claims it later. Thread-safe.
 class Archiver {
