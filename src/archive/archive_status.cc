@@ -45,6 +45,16 @@ std::string ToString(const ArchiveStatus& status) {
                     absl::FormatDuration(absl::Trunc(status.lag, absl::Milliseconds(1))), " and ",
                     status.lag_bytes, " bytes behind");
   }
+  if (status.objects > 0) {
+    absl::StrAppend(&text, ", ", status.objects, " objects of ", status.bytes, " bytes");
+  }
+  if (status.oldest != absl::InfinitePast()) {
+    absl::StrAppend(&text, ", back to ", absl::FormatTime(status.oldest, absl::UTCTimeZone()));
+  }
+  if (status.last_collection != absl::InfinitePast()) {
+    absl::StrAppend(&text, ", collected at ",
+                    absl::FormatTime(status.last_collection, absl::UTCTimeZone()));
+  }
   if (!status.last_error.ok()) {
     absl::StrAppend(&text, ", because of ", status.last_error.ToString());
   }

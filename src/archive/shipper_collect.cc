@@ -61,7 +61,8 @@ void Shipper::Impl::Publish(const absl::Status& status) {
     collector_is_busy = false;
     figures.objects = found.objects;
     figures.bytes = found.bytes;
-    figures.oldest = absl::FromUnixMicros(found.oldest_time_us);
+    figures.oldest = found.oldest_time_us == 0 ? absl::InfinitePast()
+                                               : absl::FromUnixMicros(found.oldest_time_us);
     if (found.last_collection_us != 0) {
       figures.last_collection = absl::FromUnixMicros(found.last_collection_us);
     }

@@ -413,6 +413,15 @@ TEST(ArchiveStatusTest, ItIsSaidInWords) {
   status.lag = absl::Milliseconds(3);
   status.lag_bytes = 40;
   EXPECT_EQ(ToString(status), "shipping, archived up to 3.9, 3ms and 40 bytes behind");
+  status.objects = 12;
+  status.bytes = 3456;
+  EXPECT_EQ(ToString(status),
+            "shipping, archived up to 3.9, 3ms and 40 bytes behind, 12 objects of 3456 bytes");
+  status.oldest = absl::FromUnixSeconds(86400);
+  status.last_collection = absl::FromUnixSeconds(2 * 86400);
+  EXPECT_EQ(ToString(status),
+            "shipping, archived up to 3.9, 3ms and 40 bytes behind, 12 objects of 3456 bytes, "
+            "back to 1970-01-02T00:00:00+00:00, collected at 1970-01-03T00:00:00+00:00");
 }
 
 }  // namespace
