@@ -109,10 +109,12 @@ absl::Status Collector::Round() {
     entry.writer = incarnation_;
     entry.body = plan.entry;
     slots_[slot] = {{slot, std::make_shared<const Entry>(std::move(entry)), absl::OkStatus()}, 0};
+    for (auto& [first, made] : made_) merged_[made.log.name] = std::move(made.known);
     SeeNewestCollect();
     MOORING_RETURN_IF_ERROR(ReadMerged());
     figures_.last_collection_us = Now();
   }
+  made_.clear();  // What is not wanted any more is an orphan.
   files_.clear();
   if (leftovers_) MOORING_RETURN_IF_ERROR(Delete());
   Count();
@@ -289,33 +291,48 @@ absl::Status Collector::Load(Merge* merge) {
   });
 }
 
-// Writes the merged objects, and says in `entry` where they are.
+absl::StatusOr<Collector::Made> Collector::WriteOne(Merge merge) {
+  MOORING_RETURN_IF_ERROR(Load(&merge));
+  Entry joined;
+  joined.nonce = RandomId();
+  joined.archive_id = archive_id_;
+  joined.slot = merge.slots.first;
+  joined.writer = incarnation_;
+  joined.time_us = merge.logs.back()->time_us;
+  joined.body = Join(merge);
+  MOORING_ASSIGN_OR_RETURN(const std::string bytes, EncodeEntry(joined));
+  const std::string name = absl::StrCat(merge.slots.first, "-", merge.slots.last, "-", RandomId());
+  if (owner_->Over()) return Ended();
+  leftovers_ = true;
+  MOORING_RETURN_IF_ERROR(store_->Put(MergedKey(name), bytes, kLargeRequest));
+  const uint64_t slot = joined.slot;
+  return Made{{merge.slots, name, bytes.size()},
+              {{slot, WithoutPayload(std::move(joined)), absl::OkStatus(), merge.slots.last},
+               static_cast<int64_t>(bytes.size())}};
+}
+
+// Writes the merged objects that there are not yet, and says in `entry` where they are. The logs of
+// a stretch never change, so that what an earlier round made of it will do.
 absl::Status Collector::WriteMerged(const std::vector<Merge>& merges, CollectEntry* entry) {
-  for (const Merge& headers : merges) {
-    Merge merge = headers;
-    MOORING_RETURN_IF_ERROR(Load(&merge));
-    Entry joined;
-    joined.nonce = RandomId();
-    joined.archive_id = archive_id_;
-    joined.slot = merge.slots.first;
-    joined.writer = incarnation_;
-    joined.time_us = merge.logs.back()->time_us;
-    joined.body = Join(merge);
-    MOORING_ASSIGN_OR_RETURN(const std::string bytes, EncodeEntry(joined));
-    const std::string name =
-        absl::StrCat(merge.slots.first, "-", merge.slots.last, "-", RandomId());
-    if (owner_->Over()) return Ended();
-    leftovers_ = true;
-    MOORING_RETURN_IF_ERROR(store_->Put(MergedKey(name), bytes, kLargeRequest));
+  std::map<uint64_t, Made> before;
+  before.swap(made_);
+  for (const Merge& merge : merges) {
+    const auto made = before.find(merge.slots.first);
+    if (made != before.end() && made->second.log.slots.last == merge.slots.last) {
+      made_.insert(before.extract(made));
+    }
+  }
+  for (const Merge& merge : merges) {
+    if (made_.count(merge.slots.first) == 0) {
+      MOORING_ASSIGN_OR_RETURN(made_[merge.slots.first], WriteOne(merge));
+    }
+    const MergedLog& made = made_[merge.slots.first].log;
     const auto place =
         std::find_if(entry->merged.begin(), entry->merged.end(), [&](const MergedLog& log) {
           return log.name.empty() && log.slots.first == merge.slots.first;
         });
     if (place == entry->merged.end()) return absl::InternalError("a merge that no COLLECT names");
-    place->name = name;
-    place->size = bytes.size();
-    merged_[name] = {{joined.slot, WithoutPayload(joined), absl::OkStatus(), merge.slots.last},
-                     static_cast<int64_t>(bytes.size())};
+    *place = made;
   }
   return absl::OkStatus();
 }

@@ -66,7 +66,8 @@ struct CollectionFigures {
 //
 //   G1  The journal's headers are brought up to date: slots are immutable, so only new ones are
 //       read, and nothing is sent where the head did not move.
-//   G2  Merged logs are written, then a COLLECT that names them and all that goes.
+//   G2  Merged logs are written, then a COLLECT that names them and all that goes. Those of a round
+//       that was aborted are named by the next one, or go as orphans where it merges otherwise.
 //   G3  Once it stands: what there is of that is listed; a look that was sent afterwards finds no
 //       other owner, so that nothing of a newer owner's is in the list; the pins are read; files
 //       go first, then merged logs, then slots, so that a kill leaves nothing unnamed.
@@ -92,6 +93,11 @@ class Collector {
     JournalItem item;  // Without its payload.
     int64_t size = 0;
   };
+  // A merged log that was written for a COLLECT which did not stand yet.
+  struct Made {
+    MergedLog log;
+    Known known;
+  };
   using Sizes = std::map<std::string, int64_t>;  // By key.
 
   absl::StatusOr<Sizes> ListAll(std::string_view prefix, const std::string& after = "");
@@ -102,6 +108,7 @@ class Collector {
   [[nodiscard]] absl::Status Load(Merge* merge);
   CollectPlan Plan(const std::vector<JournalItem>& journal) const;
   [[nodiscard]] absl::Status WriteMerged(const std::vector<Merge>& merges, CollectEntry* entry);
+  absl::StatusOr<Made> WriteOne(Merge merge);
   [[nodiscard]] absl::Status Scrub();
   [[nodiscard]] absl::Status Delete();
   [[nodiscard]] absl::Status DeleteFiles(const std::vector<Pin>& pins);
@@ -123,6 +130,7 @@ class Collector {
 
   std::map<uint64_t, Known> slots_;      // What there is below journal/.
   std::map<std::string, Known> merged_;  // What the newest COLLECT names, by name.
+  std::map<uint64_t, Made> made_;        // What no COLLECT names yet, by first slot.
   CollectEntry collect_;                 // The newest one.
   uint64_t collect_slot_ = 0;            // 0: there is none.
   uint64_t listed_ = 0;                  // Up to there slots were listed.

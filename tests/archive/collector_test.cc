@@ -309,5 +309,91 @@ TEST_F(CollectorTest, KilledAtAnyStepNothingIsLostAndTheNextOneGoesOn) {
   EXPECT_TRUE(finished);
 }
 
+// An owner whose COLLECTs are refused for a while.
+class RefusingOwner final : public CollectionOwner {
+ public:
+  RefusingOwner(MemoryStore* store, uint64_t head) : store_(store), head_(head) {}
+
+  bool Over() override { return false; }
+  uint64_t Head() override { return head_; }
+  uint64_t LastCheckpoint() override { return 2; }
+  absl::StatusOr<uint64_t> Append(CollectEntry entry, uint64_t) override {
+    if (refuses) return absl::AbortedError("a checkpoint is under way");
+    Entry appended;
+    appended.slot = ++head_;
+    appended.nonce = Id(0x900);
+    appended.archive_id = Id(0xa);
+    appended.writer = Id(1);
+    names.clear();
+    for (const MergedLog& log : entry.merged) names.insert(MergedKey(log.name));
+    appended.body = std::move(entry);
+    MOORING_ASSIGN_OR_RETURN(const std::string bytes, EncodeEntry(appended));
+    MOORING_RETURN_IF_ERROR(store_->Create(SlotKey(head_), bytes, {}));
+    return head_;
+  }
+  absl::Status Prove() override { return absl::OkStatus(); }
+  void Mend(const std::vector<ArchivedFile>&) override {}
+
+  bool refuses = true;
+  std::set<std::string> names;  // Of the merged logs in force.
+
+ private:
+  MemoryStore* const store_;
+  uint64_t head_;
+};
+
+// G2.
+TEST_F(CollectorTest, AMergedLogIsWrittenOnceHoweverOftenItsCollectIsRefused) {
+  options_.collection.period = absl::InfiniteDuration();
+  uint64_t head = 0;
+  {
+    auto shipper = Start();
+    Ship(*shipper, 300, kSecond);
+    head = shipper->status().head;
+  }
+  store_->Revive();
+  RefusingOwner owner(store_.get(), head);
+  options_.collection.scrub_period = absl::Hours(24);
+  Collector collector(store_.get(), Id(0xa), Id(1), &owner, options_.collection);
+  now_us_ += kHour / 4;
+  const auto refused = [&] {
+    const absl::Status status = collector.Round();
+    EXPECT_TRUE(absl::IsAborted(status)) << status;
+  };
+  refused();
+  const size_t merged = store_->Held("merged/");
+  ASSERT_GT(merged, 0u);
+  const int written = store_->Count("put", "merged/");
+  for (int round = 0; round < 3; ++round) refused();
+  EXPECT_EQ(store_->Count("put", "merged/"), written);
+  // By the hour now: what was made before is of no use.
+  now_us_ += 3 * kHour;
+  refused();
+  owner.refuses = false;
+  ASSERT_OK(collector.Round());
+  EXPECT_EQ(store_->Held("merged/"), owner.names.size());
+  for (const std::string& name : owner.names) EXPECT_OK(store_->Get(name, {})) << name;
+  EXPECT_LT(store_->Held("journal/"), 10u);
+  EXPECT_EQ(Restorable(), 300u);
+  EXPECT_EQ(collector.figures().objects,
+            static_cast<int64_t>(store_->Held("journal/") + store_->Held("merged/") +
+                                 store_->Held("files/")));
+}
+
+TEST_F(CollectorTest, WhatIsNotKnownYetIsNoTime) {
+  std::atomic<bool> checkpoint{false};  // From then on only the collector lists.
+  store_->SetHook([&](const Request& request) {
+    if (request.key == SlotKey(2)) checkpoint = true;
+    const bool fails = checkpoint && request.kind == "list";
+    return fails ? absl::UnavailableError("not now") : absl::OkStatus();
+  });
+  auto shipper = Start();
+  ASSERT_TRUE(Eventually([&] { return !shipper->status().last_error.ok(); }));
+  EXPECT_EQ(shipper->status().oldest, absl::InfinitePast());
+  EXPECT_EQ(shipper->status().last_collection, absl::InfinitePast());
+  store_->SetHook(nullptr);
+  EXPECT_TRUE(Eventually([&] { return shipper->status().oldest > absl::InfinitePast(); }));
+}
+
 }  // namespace
 }  // namespace mooring::archive
