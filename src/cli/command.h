@@ -39,6 +39,7 @@ void AddLines(CLI::App& app, Context* context);       // dump, load
 void AddArchive(CLI::App& app, Context* context);     // archive list, stat, verify
 void AddCollect(CLI::App& family, Context* context);  // archive gc
 void AddRestore(CLI::App& app, Context* context);     // restore, drill
+void AddRewind(CLI::App& app, Context* context);      // rewind, copy
 void AddSnapshot(CLI::App& app, Context* context);    // export, import
 void AddDoctor(CLI::App& app, Context* context);
 void AddCompletion(CLI::App& app, Context* context);

@@ -46,6 +46,7 @@ int Run(int argc, char** argv) {
   AddLines(app, &context);
   AddArchive(app, &context);
   AddRestore(app, &context);
+  AddRewind(app, &context);
   AddSnapshot(app, &context);
   AddDoctor(app, &context);
   AddCompletion(app, &context);

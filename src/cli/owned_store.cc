@@ -12,7 +12,7 @@ absl::StatusOr<std::unique_ptr<OwnedStore>> OwnedStore::Open(const OwnFlags& fla
   ProgressMeter meter(output, "opening");
   Options options = MakeOptions(flags, output, &meter);
   MOORING_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(options));
-  return std::unique_ptr<OwnedStore>(new OwnedStore(std::move(store)));
+  return std::make_unique<OwnedStore>(std::move(store));
 }
 
 absl::Status OwnedStore::Close() {

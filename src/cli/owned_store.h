@@ -18,13 +18,13 @@ class OwnedStore {
   static absl::StatusOr<std::unique_ptr<OwnedStore>> Open(const OwnFlags& flags,
                                                           const Output& output);
 
+  explicit OwnedStore(std::unique_ptr<Store> store) : store_(std::move(store)) {}
+
   Store& store() { return *store_; }
   // What was written is synced and, where there is an archive, archived.
   [[nodiscard]] absl::Status Close();
 
  private:
-  explicit OwnedStore(std::unique_ptr<Store> store) : store_(std::move(store)) {}
-
   std::unique_ptr<Store> store_;
 };
 

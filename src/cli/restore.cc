@@ -15,18 +15,28 @@
 #include "src/cli/checks.h"
 #include "src/cli/command.h"
 #include "src/cli/owned_store.h"
+#include "src/cli/rewind.h"
 
 namespace mooring::cli {
 namespace {
 
 constexpr char kRestoreExamples[] =
     "  mooring restore -V /var/lib/orders -A file:///mnt/archive/orders\n"
+    "  mooring restore -V /var/lib/orders -A file:///mnt/archive/orders --to-version 3.1024\n"
     "Makes the volume hold the archive's newest state: an empty volume gets all of it, a damaged "
     "one\n"
     "what it lacks, and a good one nothing; then every file is proved. It claims the archive for a "
     "moment, as the service "
     "does\n"
-    "when it opens; where another owner lives it is refused.";
+    "when it opens; where another owner lives it is refused. To an earlier moment it goes back "
+    "from there, as "
+    "mooring\n"
+    "rewind does; mooring copy leaves the store as it is.";
+
+struct RestoreFlags {
+  OwnFlags own;
+  TargetFlags target;
+};
 constexpr char kDrillExamples[] =
     "  mooring drill -A file:///mnt/archive/orders                  does a restore work, how "
     "long?\n"
@@ -52,7 +62,22 @@ absl::StatusOr<int64_t> WaitForScrub(const Store& store, const Output& output) {
   }
 }
 
-absl::Status Restore(const OwnFlags& flags, const Output& output) {
+absl::StatusOr<std::unique_ptr<OwnedStore>> OpenRestored(const RestoreFlags& flags,
+                                                         const Output& output) {
+  if (!flags.target.given()) return OwnedStore::Open(flags.own, output);
+  MOORING_RETURN_IF_ERROR(TargetOf(flags.target).status());
+  {
+    // A rewind wants a store that is there.
+    MOORING_ASSIGN_OR_RETURN(const auto newest, OwnedStore::Open(flags.own, output));
+    MOORING_RETURN_IF_ERROR(newest->Close());
+  }
+  MOORING_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
+                           RewindStore(flags.own, flags.target, output));
+  return std::make_unique<OwnedStore>(std::move(store));
+}
+
+absl::Status Restore(const RestoreFlags& restore, const Output& output) {
+  const OwnFlags& flags = restore.own;
   const absl::Duration began = SteadyNow();
   {
     // An opening would make a new archive where there is none.
@@ -60,7 +85,7 @@ absl::Status Restore(const OwnFlags& flags, const Output& output) {
     const absl::Status plan = archive::PlanRestore(view.journal).status();
     if (!flags.accept_loss) MOORING_RETURN_IF_ERROR(plan);
   }
-  MOORING_ASSIGN_OR_RETURN(const auto owned, OwnedStore::Open(flags, output));
+  MOORING_ASSIGN_OR_RETURN(const auto owned, OpenRestored(restore, output));
   MOORING_ASSIGN_OR_RETURN(const int64_t repaired, WaitForScrub(owned->store(), output));
   const Version version = owned->store().version();
   const std::string id = owned->store().id();
@@ -169,12 +194,13 @@ absl::Status Drill(const DrillFlags& flags, const Output& output) {
 
 void AddRestore(CLI::App& app, Context* context) {
   CLI::App* restore =
-      AddCommand(app, "restore", "Give a volume the newest state of its archive", kRestoreExamples);
-  auto flags = std::make_shared<OwnFlags>();
-  flags->create = true;
-  flags->scrub = true;
-  AddOwnFlags(restore, flags.get());
+      AddCommand(app, "restore", "Give a volume the state of its archive", kRestoreExamples);
+  auto flags = std::make_shared<RestoreFlags>();
+  flags->own.create = true;
+  flags->own.scrub = true;
+  AddOwnFlags(restore, &flags->own);
   restore->get_option("--archive")->required();
+  AddTarget(restore, &flags->target);
   Does(restore, context, [flags](const Output& output) { return Restore(*flags, output); });
 
   CLI::App* drill =

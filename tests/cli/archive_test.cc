@@ -136,6 +136,98 @@ TEST_F(ArchiveCommandTest, RestoreFillsAnEmptyVolume) {
   EXPECT_EQ(Run({"dump", "-V", other}).out, dump);
 }
 
+TEST_F(ArchiveCommandTest, AnEarlierStateIsRestoredRewoundToCopiedAndDrilled) {
+  std::string early;
+  Version version;
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, Store::Open(StoreOptions(/*with_archive=*/true)));
+    ASSERT_NO_FATAL_FAILURE(Fill(*store));
+    ASSERT_OK(store->WaitArchived(store->version(), absl::Minutes(1)));
+    ASSERT_OK_AND_ASSIGN(Table carts, store->OpenTable("carts"));
+    ASSERT_OK_AND_ASSIGN(version, carts.Put("early", "1"));
+    ASSERT_OK(carts.Put("late", "1").status());
+    ASSERT_OK(store->Close(absl::Minutes(1)).status);
+  }
+  const std::string dump = Run({"dump", "-V", volume_}).out;
+  const std::string to = version.ToString();
+  const auto of = [&](const std::string& volume) {
+    return Run({"scan", "-V", volume, "carts", "--prefix", "e"}).out +
+           Run({"scan", "-V", volume, "carts", "--prefix", "l"}).out;
+  };
+  EXPECT_THAT(of(volume_), "early\t1\nlate\t1\n");
+
+  const Ran drill = Run(
+      {"--json", "drill", "-A", archive_, "--scratch", MakeVolume("scratch"), "--at-version", to});
+  EXPECT_THAT(drill, Exits(kDone));
+  EXPECT_EQ(drill.json()["version"], to);
+  EXPECT_EQ(drill.json()["keys"], 102);
+
+  const std::string copy = MakeVolume("copy");
+  const Arguments copying = {"--json", "copy", "-V", copy, "-A", archive_, "--unsafe-volume"};
+  Arguments to_version = copying;
+  to_version.insert(to_version.end(), {"--to-version", to});
+  const Ran copied = Run(to_version);
+  EXPECT_THAT(copied, Exits(kDone));
+  EXPECT_EQ(copied.json()["version"], to);
+  EXPECT_THAT(of(copy), "early\t1\n");
+  EXPECT_THAT(Run(copying), Exits(kRefused));  // It is not empty.
+  EXPECT_EQ(Run({"dump", "-V", volume_}).out, dump);
+
+  EXPECT_THAT(Run({"rewind", "-V", volume_, "-A", archive_, "--unsafe-volume"}), Exits(kUsage));
+  EXPECT_THAT(
+      Run({"rewind", "-V", volume_, "-A", archive_, "--unsafe-volume", "--to-version", "1.999999"}),
+      Exits(kNotFound));
+  EXPECT_EQ(Run({"dump", "-V", volume_}).out, dump);
+  const Ran rewound =
+      Run({"rewind", "-V", volume_, "-A", archive_, "--unsafe-volume", "--to-version", to});
+  EXPECT_THAT(rewound, Exits(kDone));
+  EXPECT_THAT(rewound.out, HasSubstr(to));
+  EXPECT_THAT(of(volume_), "early\t1\n");
+
+  // What was left behind is still there for a copy.
+  const std::string late = Version{version.epoch, version.sequence + 1}.ToString();
+  const std::string left = MakeVolume("left");
+  const Ran left_behind =
+      Run({"--json", "copy", "-V", left, "-A", archive_, "--unsafe-volume", "--to-version", late});
+  EXPECT_THAT(left_behind, Exits(kDone));
+  EXPECT_EQ(left_behind.json()["left_behind"], true);
+  EXPECT_THAT(of(left), "early\t1\nlate\t1\n");
+}
+
+TEST_F(ArchiveCommandTest, AnEmptyVolumeIsRestoredToAnEarlierVersion) {
+  ASSERT_NO_FATAL_FAILURE(MakeArchivedStore());
+  const std::string to = Run({"--json", "inspect", "-V", volume_}).json()["version"];
+  const std::string dump = Run({"dump", "-V", volume_}).out;
+  EXPECT_THAT(Run({"put", "-V", volume_, "-A", archive_, "--unsafe-volume", "carts", "late", "1"}),
+              Exits(kDone));
+  const std::string other = MakeVolume("other");
+  EXPECT_THAT(Run({"restore", "-V", other, "-A", archive_, "--unsafe-volume", "--to-version", to}),
+              Exits(kDone));
+  EXPECT_EQ(Run({"dump", "-V", other}).out, dump);
+}
+
+TEST_F(ArchiveCommandTest, GcCollectsWhereItMayClaimAndNeverUnderALivingOwner) {
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_NO_FATAL_FAILURE(MakeStore(/*with_archive=*/true, 100 + i));
+  }
+  const std::string dump = Run({"dump", "-V", volume_}).out;
+  const Arguments collect = {"--json",      "archive", "gc", "-A",    archive_,         "--claim",
+                             "--keep-days", "0",       "-V", volume_, "--unsafe-volume"};
+  {
+    ASSERT_OK_AND_ASSIGN(const auto owner, Store::Open(StoreOptions(/*with_archive=*/true)));
+    EXPECT_THAT(Run(collect), Exits(kRefused));
+    ASSERT_OK(owner->Close(absl::Minutes(1)).status);
+  }
+  const Ran ran = Run(collect);
+  EXPECT_THAT(ran, Exits(kDone));
+  EXPECT_LT(ran.json()["holds"]["objects"], ran.json()["held"]["objects"]) << ran;
+  EXPECT_THAT(Run({"archive", "verify", "-A", archive_}), Exits(kDone));
+  EXPECT_THAT(Run({"archive", "gc", "-A", archive_, "--claim"}), Exits(kUsage));
+  const std::string other = MakeVolume("other");
+  EXPECT_THAT(Run({"restore", "-V", other, "-A", archive_, "--unsafe-volume"}), Exits(kDone));
+  EXPECT_EQ(Run({"dump", "-V", other}).out, dump);
+}
+
 TEST_F(ArchiveCommandTest, ExportAndImportWorkThroughAPipe) {
   ASSERT_NO_FATAL_FAILURE(MakeStore());
   const std::string other = MakeVolume("other");
