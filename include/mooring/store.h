@@ -81,8 +81,8 @@ class Store {
   // that goes back; the state of `target` is put on the volume. Killed before the claim, nothing
   // has happened; killed after it, the next Open() finishes. What the volume held is set aside.
   //
-  // Versions go on rising: `epoch` is raised, and `sequence` goes on from the target's, of which the
-  // rewind takes the next one for itself: version() is one past the target. A commit at
+  // Versions go on rising: `epoch` is raised, and `sequence` goes on from the target's, of which
+  // the rewind takes the next one for itself: version() is one past the target. A commit at
   // Durability::kArchive waits for the new lineage's first checkpoint.
   //
   // OUT_OF_RANGE         the target is not in the archive, or not in the store's past; the message
