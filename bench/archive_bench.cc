@@ -32,6 +32,9 @@ constexpr NamedSection kSections[] = {
     {"checkpoint", "Bytes sent for a checkpoint", MeasureCheckpoints},
     {"restore", "A restore onto an empty volume, and a plain copy", MeasureRestores},
     {"requests", "Requests an hour, extrapolated", MeasureRequests},
+    {"month", "A simulated month of one entry a second, with 7 days of retention", MeasureMonth},
+    {"begin", "Finding the head, and what a restore needs, in a simulated archive", MeasureBegin},
+    {"cost", "A month at these prices, simulated", MeasureCost},
 };
 
 std::string SectionNames() {
@@ -55,6 +58,11 @@ absl::Status ReadSettings(int argc, char** argv, ArchiveSettings* settings) {
   flags.Add("load-seconds", "seconds of the steady load (20)", &settings->load_seconds);
   flags.Add("idle-seconds", "seconds over which requests are counted (60)",
             &settings->idle_seconds);
+  flags.Add("month-days", "days of the simulated month (30)", &settings->month_days);
+  flags.Add("slots", "slots of the simulated archives (1000,100000,1000000)", &settings->slots);
+  flags.Add("write-price", "USD for 1,000 PUT or LIST (0.005)", &settings->write_price);
+  flags.Add("read-price", "USD for 1,000 GET (0.0004)", &settings->read_price);
+  flags.Add("storage-price", "USD for a GB a month (0.023)", &settings->storage_price);
   MOORING_RETURN_IF_ERROR(flags.Parse(argc, argv));
   for (const std::string& name : settings->only) {
     const auto is_it = [&](const NamedSection& section) { return section.name == name; };
@@ -72,6 +80,8 @@ absl::Status ReadSettings(int argc, char** argv, ArchiveSettings* settings) {
     settings->store_mib = 4;
     settings->load_seconds = 0.2;
     settings->idle_seconds = 0.2;
+    settings->month_days = 0.2;
+    settings->slots = {100, 1'000};
   }
   return absl::OkStatus();
 }

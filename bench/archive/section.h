@@ -23,6 +23,11 @@ struct ArchiveSettings : CommonSettings {
   int restores = 3;
   double load_seconds = 20;
   double idle_seconds = 60;
+  double month_days = 30;
+  std::vector<int> slots = {1'000, 100'000, 1'000'000};
+  double write_price = 0.005;     // USD for 1,000 PUT or LIST.
+  double read_price = 0.0004;     // USD for 1,000 GET.
+  double storage_price = 0.023;   // USD for a GB a month.
   std::vector<std::string> only;  // Empty: all.
 };
 
@@ -55,5 +60,8 @@ absl::StatusOr<Section> MeasureBytes(const Ground& ground);
 absl::StatusOr<Section> MeasureCheckpoints(const Ground& ground);
 absl::StatusOr<Section> MeasureRestores(const Ground& ground);
 absl::StatusOr<Section> MeasureRequests(const Ground& ground);
+absl::StatusOr<Section> MeasureMonth(const Ground& ground);
+absl::StatusOr<Section> MeasureBegin(const Ground& ground);
+absl::StatusOr<Section> MeasureCost(const Ground& ground);
 
 }  // namespace mooring::bench

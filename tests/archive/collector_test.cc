@@ -309,6 +309,23 @@ TEST_F(CollectorTest, KilledAtAnyStepNothingIsLostAndTheNextOneGoesOn) {
   EXPECT_TRUE(finished);
 }
 
+// Not one request for each thousand slots that there were.
+TEST_F(CollectorTest, TheHeadIsFoundWithFewRequests) {
+  auto shipper = Start();
+  Ship(*shipper, 1'000, kSecond);
+  Checkpoint(*shipper);
+  now_us_ += 3 * kHour;
+  Ship(*shipper, 1, kSecond);
+  ASSERT_TRUE(Eventually([&] { return store_->Held("journal/") < 20; }));
+  ASSERT_TRUE(Settles());
+  const int64_t before = store_->traffic().requests;
+  JournalProtocol reader(Id(0xa), Id(9));
+  ASSERT_OK(reader.FindHead());
+  ASSERT_OK(Drive(reader, *store_));
+  EXPECT_GE(reader.head(), 1'001u);
+  EXPECT_LE(store_->traffic().requests - before, 10);
+}
+
 // An owner whose COLLECTs are refused for a while.
 class RefusingOwner final : public CollectionOwner {
  public:
