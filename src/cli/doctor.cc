@@ -124,6 +124,13 @@ class Doctor {
     Advice advice;
     switch (finding.kind) {
       case Kind::kMissing:
+        if (view_.import_is_unfinished()) {
+          advice.why = "Run the same command again: it begins anew, and what is there is no loss";
+          advice.steps = {absl::StrCat("mooring import --volume ", Quoted(view_.path), " FILE"),
+                          absl::StrCat("mooring copy --volume ", Quoted(view_.path),
+                                       " --archive URL  # where it was a copy")};
+          break;
+        }
         advice.why = "Nothing was ever committed here, or the wrong directory is mounted";
         advice.steps = {RestoreCommand()};
         break;

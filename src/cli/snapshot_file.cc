@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "mooring/status_macros.h"
 #include "mooring/store.h"
+#include "src/base/status.h"
 #include "src/cli/command.h"
 #include "src/cli/owned_store.h"
 #include "src/cli/snapshot_text.h"
@@ -22,11 +23,17 @@ constexpr char kExportExamples[] =
     "  mooring export -V A - | mooring import -V B -              through a pipe\n"
     "  mooring export -V /var/lib/orders - | ssh host 'cat > orders.snapshot'\n"
     "The store must not be in use: this owns it for a moment. A service that runs exports with\n"
-    "Store::ExportSnapshot() while its writers go on.";
+    "Store::ExportSnapshot() while its writers go on; or, from its archive, which disturbs "
+    "nobody:\n"
+    "  mooring copy -V EMPTY -A file:///mnt/archive/orders && mooring export -V EMPTY FILE";
 constexpr char kImportExamples[] =
     "  mooring import -V /var/lib/new orders.snapshot             into an empty directory\n"
     "  mooring export -V A - | mooring import -V B -\n"
     "The new store gets an id of its own. --keep-id is for one that is gone for good.";
+
+constexpr char kOfALivingOwner[] =
+    "a store in use exports with Store::ExportSnapshot(), or from its archive: mooring copy to an "
+    "empty directory, and export that";
 
 struct ExportFlags {
   OwnFlags own;
@@ -38,7 +45,13 @@ absl::Status Export(const ExportFlags& flags, const Output& output) {
   if (flags.file == "-" && ::isatty(STDOUT_FILENO) != 0) {
     return absl::InvalidArgumentError("a terminal takes no snapshot; give a file or a pipe");
   }
-  MOORING_ASSIGN_OR_RETURN(const auto owned, OwnedStore::Open(flags.own, output));
+  const auto opened = OwnedStore::Open(flags.own, output);
+  if (absl::IsFailedPrecondition(opened.status())) {
+    const auto view = ViewVolume(flags.own.volume);
+    if (view.ok() && view->owner) return Annotate(opened.status(), kOfALivingOwner);
+  }
+  MOORING_RETURN_IF_ERROR(opened.status());
+  const std::unique_ptr<OwnedStore>& owned = *opened;
   ExportOptions options;
   options.compress = !flags.no_compression;
   absl::StatusOr<SnapshotInfo> info = absl::UnknownError("");

@@ -1,5 +1,6 @@
 #include "src/cli/volume_view.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -66,12 +67,20 @@ absl::StatusOr<VolumeView> ViewVolume(const std::string& path) {
   return view;
 }
 
+bool VolumeView::import_is_unfinished() const {
+  return std::find(leftovers.begin(), leftovers.end(), volume::kImportDirectory) != leftovers.end();
+}
+
 absl::Status CheckReadable(const VolumeView& view) {
   if (absl::IsNotFound(view.identity.status())) {
     return absl::NotFoundError(
         absl::StrCat(view.path, " holds no store: there is no file MOORING in it"));
   }
   MOORING_RETURN_IF_ERROR(view.identity.status());
+  if (!view.identity->complete && view.import_is_unfinished()) {
+    return absl::NotFoundError(absl::StrCat(
+        view.path, " holds an import, or a copy, that was cut short: no store opens there yet"));
+  }
   if (!view.identity->complete) {
     return absl::NotFoundError(absl::StrCat(
         view.path, " holds a store that was never finished: nothing was ever committed to it"));

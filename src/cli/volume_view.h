@@ -30,6 +30,8 @@ struct VolumeView {
   std::vector<std::string> leftovers;  // Of work that was cut short: "data.restore" and the like.
 
   std::string data() const { return path + "/data"; }
+  // An import, or a copy, was cut short.
+  bool import_is_unfinished() const;
   // The version of an operation, as its commit returned it.
   Version VersionOf(uint64_t sequence) const;
 };

@@ -250,6 +250,41 @@ TEST_F(ArchiveCommandTest, AnExportedFileIsVerifiedAndNothingIsOverwritten) {
   EXPECT_THAT(Run({"verify", "--snapshot", file}), Exits(kDamaged));
 }
 
+TEST_F(ArchiveCommandTest, AnExportBesideALivingOwnerIsRefusedAndItsArchiveServes) {
+  ASSERT_OK_AND_ASSIGN(const auto store, Store::Open(StoreOptions(/*with_archive=*/true)));
+  ASSERT_NO_FATAL_FAILURE(Fill(*store));
+  ASSERT_OK(store->WaitArchived(store->version(), absl::Minutes(1)));
+  const std::string file = directory_.File("snapshot");
+  const Ran ran = Run({"export", "--unsafe-volume", "-V", volume_, "-A", archive_, file});
+  EXPECT_THAT(ran, Exits(kRefused));
+  EXPECT_THAT(ran.error, HasSubstr("mooring copy"));
+  EXPECT_FALSE(fs::exists(file));
+  const std::string copy = MakeVolume("copy");
+  EXPECT_THAT(Run({"copy", "--unsafe-volume", "-V", copy, "-A", archive_}), Exits(kDone));
+  EXPECT_THAT(Run({"export", "--unsafe-volume", "-V", copy, file}), Exits(kDone));
+  EXPECT_THAT(Run({"verify", "--snapshot", file}), Exits(kDone));
+  EXPECT_EQ(Run({"dump", "-V", copy}).out, Run({"dump", "-V", volume_}).out);
+}
+
+TEST_F(ArchiveCommandTest, AnImportThatWasKilledIsToldByDoctorAndDoneAgain) {
+  ASSERT_NO_FATAL_FAILURE(MakeStore());
+  const std::string file = directory_.File("snapshot");
+  ASSERT_THAT(Run({"export", "--unsafe-volume", "-V", volume_, file}), Exits(kDone));
+  const std::string other = MakeVolume("other");
+  const std::string half = std::to_string(fs::file_size(file) / 2);
+  Shell(MOORING_COMMAND " import --unsafe-volume -V " + other + " - < <(head -c " + half + " " +
+        file + "; exec sleep 60 2>/dev/null) & for ((i = 0; i < 600; ++i)); do [ -e " + other +
+        "/data.import ] && break; sleep 0.1; done; kill -KILL $!; wait");
+  ASSERT_TRUE(fs::exists(other + "/data.import"));
+  const Ran doctor = Run({"doctor", "-V", other});
+  EXPECT_THAT(doctor, Exits(kDamaged));
+  EXPECT_THAT(doctor.out, HasSubstr("cut short"));
+  EXPECT_THAT(doctor.out, HasSubstr("mooring import"));
+  EXPECT_THAT(Run({"inspect", "-V", other}).code, ::testing::Ne(70));
+  EXPECT_THAT(Run({"import", "--unsafe-volume", "-V", other, file}), Exits(kDone));
+  EXPECT_EQ(Run({"dump", "-V", other}).out, Run({"dump", "-V", volume_}).out);
+}
+
 TEST_F(ArchiveCommandTest, CompletionIsABashScriptThatKnowsTheCommands) {
   const Ran ran = Shell(
       "script=$(mooring completion) && bash -n <<<\"$script\" && eval \"$script\" "
