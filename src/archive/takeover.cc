@@ -138,6 +138,9 @@ class Run {
       if (lost_ && deadline_.Passed()) return AnotherLives();
       MOORING_ASSIGN_OR_RETURN(const bool moved, WatchOnce());
       if (!moved) return absl::OkStatus();
+      // Whoever waits for a living owner must not keep it from collecting. What was fetched is held
+      // against the journal again.
+      pin_.reset();
       if (deadline_.Passed()) return AnotherLives();
     }
   }

@@ -211,6 +211,39 @@ TEST_F(TakeoverTest, WhatIsFetchedIsPinnedUntilTheTakeoverIsOver) {
   EXPECT_TRUE(pins.empty());
 }
 
+// Or its archive would grow for as long as somebody waits.
+TEST_F(TakeoverTest, WhoeverWaitsForALivingOwnerHoldsNothingBack) {
+  Takeover living = MakeState();
+  TakeoverOptions options = Options(2);
+  options.acquire_timeout = absl::Hours(1);
+  uint64_t sequence = 8;
+  const auto pins = [&] {
+    const auto found = ReadPins(*store_, absl::ToUnixMicros(absl::Now()));
+    EXPECT_OK(found);
+    return found.ok() ? found->size() : 99;
+  };
+  const auto write = [&] {
+    ++sequence;
+    Append(*living.protocol, Log({MakeSegment(1, sequence, sequence)}));
+  };
+  int prepared = 0, watched = 0;
+  options.prepare = [&](const RestorePlan&) {
+    EXPECT_EQ(pins(), 1u);
+    if (++prepared == 1) write();  // It seemed to be quiet, and was not.
+    return absl::OkStatus();
+  };
+  options.waiting = [&] {
+    if (prepared == 0) return;
+    ++watched;
+    EXPECT_TRUE(watched == 1 || pins() == 0);
+    if (watched <= 3) write();
+  };
+  ASSERT_OK_AND_ASSIGN(const Takeover next, Open(VolumeView(), options));
+  EXPECT_EQ(next.plan->state.last_sequence, sequence);
+  EXPECT_EQ(prepared, 2);
+  EXPECT_GT(watched, 3);
+}
+
 TEST_F(TakeoverTest, ClaimsWithoutAStateAreNoNewStore) {
   ASSERT_OK(Open(VolumeView(), Options(1)));
   EXPECT_THAT(Open(VolumeView(), Options(2)), StatusIs(absl::StatusCode::kDataLoss));
