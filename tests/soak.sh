@@ -43,6 +43,7 @@ PORTION=200 soak 12 1000 1 simulation/archive_owners_test '*VolumeLost*:*Another
 PORTION=200 soak 13 1000 1 simulation/archive_owners_test '*RolledBack*:*Cloned*'
 PORTION=200 soak 14 2000 1 simulation/archive_faults_test '*'
 MOORING_COLLECTION_SECONDS=$((600 / divisor + 1)) PORTION=1 soak 15 1 1 store/collection_store_test '*BesideZombies*'
+MOORING_COLLECTION_SECONDS=$((600 / divisor + 1)) PORTION=1 soak 15 1 1 simulation/collection_rounds_test '*BesideZombies*'
 PORTION=200 soak 16 2500 1 simulation/archive_owners_test 'ArchiveOwnersTest.*Zombie*'
 PORTION=200 soak 17 5000 1 simulation/archive_owners_test 'ArchiveOwnersTest.*RacingOwners*'
 # Skipped without MOORING_RGW_DIR; see servers/rgw.sh.
