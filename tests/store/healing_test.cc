@@ -17,6 +17,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "mooring/snapshot_file.h"
+#include "mooring/status_macros.h"
 #include "mooring/store.h"
 #include "src/base/posix_file.h"
 #include "src/base/steady_clock.h"
@@ -267,6 +269,43 @@ TEST_F(HealingTest, ABlockThatRotsIsFoundAndRepairedWhileTheStoreServes) {
   EXPECT_OK(ReadAll());
   EXPECT_EQ(store_->health().scrub.files_damaged, 0);
   EXPECT_EQ(store_->health().ToString(), "serving");
+  Close();
+}
+
+// Row 21 of the faults: whatever is published restores.
+TEST_F(HealingTest, AnExportBesideARepairIsWholeOrRefused) {
+  Fill();
+  options_.scrub_bytes_per_second = 1 << 30;
+  options_.scrub_period = absl::Seconds(1);
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const std::string path = directory_.File("snapshot");
+  const auto published = [&]() -> absl::StatusOr<bool> {
+    const absl::Status status = store_->ExportSnapshot(path).status();
+    if (absl::IsDataLoss(status)) return false;
+    MOORING_RETURN_IF_ERROR(status);
+    ImportOptions import;
+    import.volume = directory_.File("imported");
+    import.allow_unsafe_volume = true;
+    fs::create_directories(import.volume);
+    MOORING_RETURN_IF_ERROR(ImportSnapshot(path, import).status());
+    Options options = testing::SmallOptions(import.volume);
+    MOORING_ASSIGN_OR_RETURN(const auto copy, Store::Open(options));
+    for (const auto& [place, value] : values_) {
+      MOORING_ASSIGN_OR_RETURN(const Table table, copy->OpenTable(absl::StrCat("t", place.first)));
+      MOORING_ASSIGN_OR_RETURN(const Value found, table.Get(Key(place.second)));
+      if (found.view() != value) return absl::InternalError("another value");
+    }
+    fs::remove(path);
+    fs::remove_all(import.volume);
+    return true;
+  };
+  for (int round = 1; round <= 4; ++round) {
+    Flip(FileOf(".sst"), 1000 + 20000 * round);
+    for (bool whole = false; !whole || store_->health().scrub.files_repaired < round;) {
+      EXPECT_FALSE(fs::exists(path));
+      ASSERT_OK_AND_ASSIGN(whole, published());
+    }
+  }
   Close();
 }
 
