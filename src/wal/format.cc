@@ -213,7 +213,8 @@ absl::StatusOr<std::string> EncodeInventory(const Inventory& inventory) {
   writer.U32(static_cast<uint32_t>(inventory.logs.size())).U32(0).U64(0);
   for (const InventoryEntry& entry : inventory.logs) {
     writer.U64(entry.log).U64(entry.generation).U64(entry.capacity).U64(entry.incarnation);
-    writer.U64(entry.durable_bytes).U64(entry.complete ? kFlagComplete : 0);
+    writer.U64(entry.durable_bytes).U32(entry.complete ? kFlagComplete : 0);
+    writer.U32(static_cast<uint32_t>(entry.reach / kReachUnit));
   }
   Seal(kInventoryMagic, slot.data(), slot.size());
   return slot;
@@ -239,7 +240,8 @@ Decoded DecodeInventory(std::string_view slot, Inventory* inventory) {
     entry.capacity = reader.U64();
     entry.incarnation = reader.U64();
     entry.durable_bytes = reader.U64();
-    entry.complete = (reader.U64() & kFlagComplete) != 0;
+    entry.complete = (reader.U32() & kFlagComplete) != 0;
+    entry.reach = reader.U32() * kReachUnit;
   }
   return Decoded::kOk;
 }

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 
 // The bytes of log files and of the inventory of logs. FORMAT.md has the diagrams and the
-// invariants W1 to W8. All numbers are little-endian.
+// invariants W1 to W9. All numbers are little-endian.
 namespace mooring::wal {
 
 inline constexpr uint32_t kFormatVersion = 1;
@@ -88,11 +88,12 @@ struct InventoryEntry {
   uint64_t incarnation = 0;
   uint64_t durable_bytes = 0;  // logical; at least so many are on the disk
   bool complete = false;       // closed and synced: exactly `durable_bytes`
+  uint64_t reach = 0;          // W9: physical, whole kReachUnit; no frame ends beyond. 0: unknown
 
   friend bool operator==(const InventoryEntry& a, const InventoryEntry& b) {
     return a.log == b.log && a.generation == b.generation && a.capacity == b.capacity &&
            a.incarnation == b.incarnation && a.durable_bytes == b.durable_bytes &&
-           a.complete == b.complete;
+           a.complete == b.complete && a.reach == b.reach;
   }
 };
 
@@ -104,6 +105,7 @@ struct Inventory {
   std::vector<InventoryEntry> logs;
 };
 
+inline constexpr uint64_t kReachUnit = 1 << 20;
 inline constexpr uint64_t kInventorySlotBytes = 64 << 10;
 inline constexpr uint64_t kInventoryBytes = 2 * kInventorySlotBytes;
 inline constexpr size_t kInventoryMaxLogs = 1300;

@@ -1,6 +1,8 @@
 #include "src/wal/inventory_file.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "mooring/status_macros.h"
@@ -15,6 +17,11 @@ using rocksdb::Slice;
 std::string PathIn(const std::string& directory) { return directory + "/" + InventoryFile::kName; }
 
 uint64_t SlotOffset(uint64_t sequence) { return sequence % 2 * kInventorySlotBytes; }
+
+bool AreSuccessive(const std::vector<uint64_t>& sequences) {
+  return sequences.size() == 2 &&
+         std::max(sequences[0], sequences[1]) - std::min(sequences[0], sequences[1]) == 1;
+}
 
 absl::Status NoWholeSlot(const std::string& path) {
   return absl::DataLossError(
@@ -31,7 +38,7 @@ absl::StatusOr<Inventory> InventoryFile::Load(rocksdb::FileSystem* fs, const std
   MOORING_ASSIGN_OR_RETURN(auto reader,
                            WindowReader::Open(fs, path, WindowReader::Source::kDevice));
   Inventory newest;
-  bool found = false;
+  std::vector<uint64_t> sequences;
   for (uint64_t slot = 0; slot < 2; ++slot) {
     MOORING_ASSIGN_OR_RETURN(std::string_view bytes,
                              reader->Read(slot * kInventorySlotBytes, kInventorySlotBytes));
@@ -43,11 +50,15 @@ absl::StatusOr<Inventory> InventoryFile::Load(rocksdb::FileSystem* fs, const std
                        " was written by a newer version of this library: open the store "
                        "with that version"));
     }
-    if (decoded == Decoded::kDamaged || (found && inventory.sequence < newest.sequence)) continue;
-    newest = std::move(inventory);
-    found = true;
+    if (decoded == Decoded::kDamaged) continue;
+    sequences.push_back(inventory.sequence);
+    if (inventory.sequence >= newest.sequence) newest = std::move(inventory);
   }
-  if (!found) return NoWholeSlot(path);
+  if (sequences.empty()) return NoWholeSlot(path);
+  // W9: beside a slot that is lost, and may have been the newer one, the reach may be an older one.
+  if (!AreSuccessive(sequences)) {
+    for (InventoryEntry& entry : newest.logs) entry.reach = 0;
+  }
   if (newest.store_id == store_id) return newest;
   return absl::FailedPreconditionError(
       absl::StrCat(path, " belongs to store ", StoreIdToString(newest.store_id), ", not to ",

@@ -21,7 +21,7 @@ class InventoryFile {
   static constexpr char kName[] = "MOORING-LOGS";
 
   // NOT_FOUND where there is none, DATA_LOSS where neither slot is whole, FAILED_PRECONDITION for
-  // another store's or a newer format.
+  // another store's or a newer format. No reach is known (W9) where only one slot is whole.
   static absl::StatusOr<Inventory> Load(rocksdb::FileSystem* fs, const std::string& directory,
                                         const StoreId& store_id);
 

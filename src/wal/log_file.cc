@@ -22,7 +22,8 @@ LogFile::LogFile(std::shared_ptr<LogSet> logs, std::shared_ptr<Log> log, std::st
       log_(std::move(log)),
       path_(std::move(path)),
       file_(std::move(file)),
-      allocated_(allocated) {}
+      allocated_(allocated),
+      reach_(log_->reach) {}
 
 LogFile::~LogFile() {
   if (file_ != nullptr) Close(IOOptions(), nullptr).PermitUncheckedError();
@@ -56,6 +57,7 @@ IOStatus LogFile::AppendFrame(std::string_view payload) {
 
   const uint64_t end = physical_ + FrameBytes(kFrameHeaderBytes, payload.size());
   // W1: a write that enters a new block fills it, so that the kernel need not read the old one.
+  if (const absl::Status s = ReachTo(end); !s.ok()) return PlainError(s);
   const bool enters_block = end > RoundUp(physical_, kBlockBytes);
   const uint64_t write_bytes = (enters_block ? RoundUp(end, kBlockBytes) : end) - physical_;
   char* buffer = Buffer(write_bytes);
@@ -71,6 +73,13 @@ IOStatus LogFile::AppendFrame(std::string_view payload) {
   physical_ = end;
   log_->length.store(header.logical_offset + payload.size(), std::memory_order_release);
   return IOStatus::OK();
+}
+
+absl::Status LogFile::ReachTo(uint64_t end) {
+  if (end <= reach_ || logs_->test().write_beyond_reach) return absl::OkStatus();
+  absl::StatusOr<uint64_t> reach = logs_->Extend(log_.get(), end);
+  if (reach.ok()) reach_ = *reach;
+  return reach.status();
 }
 
 // Zeros ahead of the frames, so that few of the syncs that follow change the file's size. What does

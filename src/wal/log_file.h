@@ -49,6 +49,7 @@ class LogFile : public rocksdb::FSWritableFile {
 
  private:
   rocksdb::IOStatus AppendFrame(std::string_view payload);
+  absl::Status ReachTo(uint64_t end);
   char* Buffer(uint64_t size);
   void Grow(uint64_t from);
 
@@ -59,6 +60,7 @@ class LogFile : public rocksdb::FSWritableFile {
 
   uint64_t physical_ = kHeaderBytes;  // where the next frame goes
   uint64_t allocated_;                // bytes of the file that were all written once
+  uint64_t reach_;                    // W9: up to here frames may be written
   std::unique_ptr<char[]> buffer_;
   uint64_t buffer_bytes_ = 0;
 };

@@ -105,6 +105,7 @@ void LogFileSystem::TakeOver(RecoveredLog recovered, const Inventory& inventory)
     if (entry.log != log->number) continue;
     log->listed = true;
     log->complete = entry.complete;
+    log->reach = entry.reach;
   }
   if (recovered.scan.data.size() == recovered.length) {
     absl::MutexLock lock(&mutex_);

@@ -110,11 +110,18 @@ class Scanner {
     return absl::OkStatus();
   }
 
+  // A prefix that goes beyond the reach shows it to be an older one.
+  uint64_t SearchEnd() const {
+    const bool known = options_.reach > 0 && scan_.physical_end <= options_.reach;
+    return known ? std::min(options_.reach, scan_.file_bytes) : scan_.file_bytes;
+  }
+
   // Frames are found by their headers, which have a checksum of their own.
   absl::Status SearchPastEnd() {
     uint64_t at = scan_.physical_end;
-    while (at + kFrameHeaderBytes <= scan_.file_bytes) {
-      MOORING_ASSIGN_OR_RETURN(std::string_view bytes, Read(at, kSearchBytes));
+    const uint64_t end = SearchEnd();
+    while (at + kFrameHeaderBytes <= end) {
+      MOORING_ASSIGN_OR_RETURN(std::string_view bytes, Read(at, std::min(kSearchBytes, end - at)));
       uint64_t next = at + bytes.size() - kFrameHeaderBytes + kFrameAlignment;
       for (uint64_t i = 0; i + kFrameHeaderBytes <= bytes.size(); i += kFrameAlignment) {
         uint32_t magic;

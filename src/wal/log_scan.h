@@ -50,6 +50,8 @@ struct ScanOptions {
   uint64_t limit = std::numeric_limits<uint64_t>::max();
   // The log was closed with exactly so many bytes: nothing is looked for beyond them.
   uint64_t complete_at = std::numeric_limits<uint64_t>::max();
+  // W9: frames that end beyond this physical offset are not looked for. 0: the whole file is.
+  uint64_t reach = 0;
   bool accept_zeroed_block = false;  // TestSwitches
   // Every frame header found, and whether it belongs to the valid prefix.
   std::function<void(const FrameHeader& frame, bool in_prefix)> on_frame;

@@ -9,6 +9,13 @@
 #include "src/wal/io.h"
 
 namespace mooring::wal {
+namespace {
+
+// A quarter more than what is there: what a crash leaves to be searched is in proportion to what it
+// leaves to be replayed, and the inventory is written for it some 16 times in 64 MiB of log.
+uint64_t ReachFor(uint64_t end) { return RoundUp(end + end / 4 + kReachUnit / 2, kReachUnit); }
+
+}  // namespace
 
 LogSet::LogSet(const LogOptions& options, const Inventory& inventory,
                std::unique_ptr<InventoryFile> file, std::shared_ptr<SparePool> pool)
@@ -77,11 +84,22 @@ void LogSet::AddRecovered(std::shared_ptr<Log> log) {
   logs_[log->number] = std::move(log);
 }
 
+absl::StatusOr<uint64_t> LogSet::Extend(Log* log, uint64_t end) {
+  const uint64_t reach = ReachFor(end);
+  {
+    absl::MutexLock lock(&mutex_);
+    log->reach = reach;
+  }
+  MOORING_RETURN_IF_ERROR(WriteInventory());
+  return reach;
+}
+
 absl::Status LogSet::AddNew(std::shared_ptr<Log> log) {
   {
     absl::MutexLock lock(&mutex_);
     log->listed = true;
     log->open = true;
+    log->reach = ReachFor(kHeaderBytes);
     log->predecessor = newest_;
     newest_ = log;
     logs_[log->number] = std::move(log);
@@ -185,6 +203,7 @@ Inventory LogSet::Snapshot() {
     entry.incarnation = log->incarnation;
     entry.durable_bytes = log->published;
     entry.complete = log->complete;
+    entry.reach = log->reach;
     inventory.logs.push_back(entry);
   }
   return inventory;

@@ -35,6 +35,7 @@ struct Log {
   bool open = false;                 // has a writer
   bool complete = false;             // closed, and all of it synced
   uint64_t published = 0;            // so much may be claimed
+  uint64_t reach = 0;                // as its entry in the inventory says
   std::shared_ptr<Log> predecessor;  // while it may have unsynced bytes
   std::string dropped_as;            // deleted while open: the file's name since then
 };
@@ -70,6 +71,9 @@ class LogSet {
   void AddRecovered(std::shared_ptr<Log> log);
   // W3(a). A log whose header and name are durable; listed durably when OK is returned.
   absl::Status AddNew(std::shared_ptr<Log> log);
+  // W9. Lets frames of `log` end at `end`, a physical offset, and some way beyond; how far,
+  // durably, is returned.
+  absl::StatusOr<uint64_t> Extend(Log* log, uint64_t end);
   // W3(b). Forgets a log, durably when OK is returned. Null where there is none of that number.
   absl::StatusOr<std::shared_ptr<Log>> Remove(uint64_t number);
   // W3(c). Its writer is done. A file that was deleted meanwhile goes to the pool.

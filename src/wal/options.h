@@ -28,6 +28,7 @@ struct TestSwitches {
   bool acknowledge_before_sync = false;  // Sync() answers OK without fdatasync
   bool no_directory_sync = false;
   bool no_header_sync = false;
+  bool write_beyond_reach = false;   // W9: frames go beyond what the inventory states
   bool accept_zeroed_block = false;  // the scan steps over damage, as RocksDB's reader does
   bool spares_inline = false;  // spares are made by the caller, so that a seed replays the same
 };

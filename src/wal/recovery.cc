@@ -116,8 +116,9 @@ class Recoverer {
     scan.keep_data = kept_bytes_ < kKeptBytes;
     scan.accept_zeroed_block = options_.test.accept_zeroed_block;
     if (options_.test.no_sync_before_scan) scan.source = WindowReader::Source::kPageCache;
-    if (const InventoryEntry* entry = Listed(number); entry != nullptr && entry->complete) {
-      scan.complete_at = entry->durable_bytes;
+    if (const InventoryEntry* entry = Listed(number); entry != nullptr) {
+      if (entry->complete) scan.complete_at = entry->durable_bytes;
+      scan.reach = entry->reach;
     }
     scan.on_read = [this](uint64_t bytes) { ReportProgress(done_bytes_ += bytes); };
     RecoveredLog log;

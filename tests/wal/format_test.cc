@@ -51,7 +51,7 @@ Inventory ExampleInventory() {
   inventory.incarnation = 3;
   inventory.store_id = TestId();
   inventory.logs = {{9, 0x99aabbccddeeff00, 65536, 3, 4711, true},
-                    {12, 0x1122334455667788, 65536, 3, 0, false}};
+                    {12, 0x1122334455667788, 65536, 3, 0, false, kReachUnit}};
   return inventory;
 }
 
