@@ -13,6 +13,7 @@
 #include "src/engine/commit_marker.h"
 #include "src/engine/error_listener.h"
 #include "src/engine/manifest_witness.h"
+#include "src/engine/no_options_file.h"
 #include "src/engine/rocksdb_compat.h"
 #include "src/engine/rocksdb_file_keeper.h"
 #include "src/engine/rocksdb_options.h"
@@ -213,6 +214,7 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(
   log.directory = options.directory;
   log.store_id = options.store_id;
   MOORING_ASSIGN_OR_RETURN(log.base, NewManifestFileSystem(std::move(base), options.directory));
+  log.base = WithoutOptionsFile(std::move(log.base), options.directory);
   log.file_bytes = static_cast<uint64_t>(options.wal_file_bytes);
   log.stop_at_unknown_tables = options.stop_at_unknown_tables;
   log.progress = [&](int64_t done, int64_t total) {

@@ -14,6 +14,7 @@
 #include "rocksdb/table.h"
 #include "rocksdb/write_buffer_manager.h"
 #include "src/engine/memory_plan.h"
+#include "src/engine/no_options_file.h"
 #include "src/engine/table_format.h"
 
 namespace mooring::engine {
@@ -38,6 +39,7 @@ class CallbackLogger : public rocksdb::Logger {
     }
     char text[2048];
     vsnprintf(text, sizeof(text), format, arguments);
+    if (WarnsOfOptionsFile(text)) return;
     log_(level == rocksdb::InfoLogLevel::WARN_LEVEL ? LogSeverity::kWarning : LogSeverity::kError,
          text);
   }
@@ -129,6 +131,8 @@ rocksdb::DBOptions MakeDbOptions(const EngineOptions& options, rocksdb::Env* env
   // In this mode damage that RocksDB meets makes open fail with the log intact, never open short.
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.recycle_log_file_num = 0;
+  // There is none (no_options_file.h).
+  db.fail_if_options_file_error = false;
   // After a MANIFEST roll that failed the old one may be deleted: rolls are made rare.
   db.max_manifest_file_size = uint64_t{1} << 30;
   // Automatic recovery is vetoed (error_listener.h): a write error ends the incarnation.

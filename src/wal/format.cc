@@ -200,6 +200,13 @@ Decoded DecodeFrameHeader(std::string_view bytes, FrameHeader* header) {
   return header->payload_bytes <= kMaxPayloadBytes ? Decoded::kOk : Decoded::kDamaged;
 }
 
+const InventoryEntry* Inventory::Find(uint64_t log) const {
+  for (const InventoryEntry& entry : logs) {
+    if (entry.log == log) return &entry;
+  }
+  return nullptr;
+}
+
 absl::StatusOr<std::string> EncodeInventory(const Inventory& inventory) {
   if (inventory.logs.size() > kInventoryMaxLogs) {
     return absl::ResourceExhaustedError(

@@ -103,9 +103,13 @@ struct Inventory {
   uint64_t incarnation = 0;
   StoreId store_id{};
   std::vector<InventoryEntry> logs;
+  bool current = true;  // not in the file: false where the other slot is lost, and may be newer
+
+  // Its entry, or null.
+  const InventoryEntry* Find(uint64_t log) const;
 };
 
-inline constexpr uint64_t kReachUnit = 1 << 20;
+inline constexpr uint64_t kReachUnit = 64 << 10;
 inline constexpr uint64_t kInventorySlotBytes = 64 << 10;
 inline constexpr uint64_t kInventoryBytes = 2 * kInventorySlotBytes;
 inline constexpr size_t kInventoryMaxLogs = 1300;

@@ -23,6 +23,16 @@ bool AreSuccessive(const std::vector<uint64_t>& sequences) {
          std::max(sequences[0], sequences[1]) - std::min(sequences[0], sequences[1]) == 1;
 }
 
+// Nearly always the first block is all of it.
+absl::StatusOr<Decoded> ReadSlot(WindowReader& reader, uint64_t slot, Inventory* inventory) {
+  const uint64_t offset = slot * kInventorySlotBytes;
+  MOORING_ASSIGN_OR_RETURN(std::string_view bytes, reader.Read(offset, kBlockBytes));
+  const Decoded decoded = DecodeInventory(bytes, inventory);
+  if (decoded != Decoded::kDamaged) return decoded;
+  MOORING_ASSIGN_OR_RETURN(bytes, reader.Read(offset, kInventorySlotBytes));
+  return DecodeInventory(bytes, inventory);
+}
+
 absl::Status NoWholeSlot(const std::string& path) {
   return absl::DataLossError(
       absl::StrCat(path, ": both copies of the inventory of logs, bytes 0 to ", kInventoryBytes,
@@ -40,10 +50,8 @@ absl::StatusOr<Inventory> InventoryFile::Load(rocksdb::FileSystem* fs, const std
   Inventory newest;
   std::vector<uint64_t> sequences;
   for (uint64_t slot = 0; slot < 2; ++slot) {
-    MOORING_ASSIGN_OR_RETURN(std::string_view bytes,
-                             reader->Read(slot * kInventorySlotBytes, kInventorySlotBytes));
     Inventory inventory;
-    const Decoded decoded = DecodeInventory(bytes, &inventory);
+    MOORING_ASSIGN_OR_RETURN(const Decoded decoded, ReadSlot(*reader, slot, &inventory));
     if (decoded == Decoded::kNewer) {
       return absl::FailedPreconditionError(
           absl::StrCat(path,
@@ -56,7 +64,8 @@ absl::StatusOr<Inventory> InventoryFile::Load(rocksdb::FileSystem* fs, const std
   }
   if (sequences.empty()) return NoWholeSlot(path);
   // W9: beside a slot that is lost, and may have been the newer one, the reach may be an older one.
-  if (!AreSuccessive(sequences)) {
+  newest.current = AreSuccessive(sequences);
+  if (!newest.current) {
     for (InventoryEntry& entry : newest.logs) entry.reach = 0;
   }
   if (newest.store_id == store_id) return newest;
@@ -70,10 +79,11 @@ absl::Status InventoryFile::CheckSlots(rocksdb::FileSystem* fs, const std::strin
   MOORING_ASSIGN_OR_RETURN(auto reader,
                            WindowReader::Open(fs, path, WindowReader::Source::kDevice));
   for (uint64_t slot = 0; slot < 2; ++slot) {
+    Inventory inventory;
+    MOORING_ASSIGN_OR_RETURN(const Decoded decoded, ReadSlot(*reader, slot, &inventory));
+    if (decoded != Decoded::kDamaged) continue;
     MOORING_ASSIGN_OR_RETURN(const std::string_view bytes,
                              reader->Read(slot * kInventorySlotBytes, kInventorySlotBytes));
-    Inventory inventory;
-    if (DecodeInventory(bytes, &inventory) != Decoded::kDamaged) continue;
     // A new file has one slot that was never written.
     if (bytes.size() == kInventorySlotBytes &&
         bytes.find_first_not_of('\0') == std::string_view::npos) {

@@ -20,6 +20,7 @@ using rocksdb::IOStatus;
 using rocksdb::Slice;
 
 constexpr uint64_t kReadBytes = 1 << 20;
+constexpr uint64_t kFirstReadBytes = 16 << 10;
 
 }  // namespace
 
@@ -127,6 +128,7 @@ absl::StatusOr<std::unique_ptr<WindowReader>> WindowReader::Open(rocksdb::FileSy
       ToStatus(fs->GetFileSize(path, IOOptions(), &file_bytes, nullptr), "size of", path));
   std::unique_ptr<WindowReader> reader(new WindowReader(fs, path, file_bytes));
   reader->read_bytes_ = read_bytes;
+  reader->next_bytes_ = std::min(read_bytes, kFirstReadBytes);
   if (source == Source::kDevice) {
     FileOptions options;
     options.use_direct_reads = true;
@@ -148,7 +150,8 @@ absl::StatusOr<std::string_view> WindowReader::Read(uint64_t offset, uint64_t si
   const uint64_t end = std::min(file_bytes_, offset + size);
   if (offset < window_from_ || end > window_to_) {
     const uint64_t from = offset / kBlockBytes * kBlockBytes;
-    MOORING_RETURN_IF_ERROR(Fill(from, std::max(end, std::min(file_bytes_, from + read_bytes_))));
+    MOORING_RETURN_IF_ERROR(Fill(from, std::max(end, std::min(file_bytes_, from + next_bytes_))));
+    next_bytes_ = std::min(read_bytes_, 4 * next_bytes_);
   }
   return std::string_view(window_ + (offset - window_from_), end - offset);
 }

@@ -40,6 +40,11 @@ absl::Status CheckOptions(const LogOptions& options) {
   return absl::OkStatus();
 }
 
+// Known to have no frame, and nothing says that it had one.
+bool IsEmpty(const RecoveredLog& log) {
+  return log.scan.header_valid && !log.scan.has_frames() && log.witnessed == 0;
+}
+
 IOStatus NoLogOperation(std::string_view what, const std::string& path) {
   return IOStatus::NotSupported(std::string(what), path);
 }
@@ -87,12 +92,33 @@ absl::Status LogFileSystem::Start(RecoveredLogs recovered) {
   }
   auto pool = std::make_shared<SparePool>(target_, options_, names);
   logs_ = std::make_shared<LogSet>(options_, recovered.inventory, std::move(file), std::move(pool));
-  for (auto& [number, log] : recovered.logs) TakeOver(std::move(log), recovered.inventory);
+  std::vector<RecoveredLog> empty;
+  for (auto& [number, log] : recovered.logs) {
+    NoteRecovered(log);
+    if (IsEmpty(log)) {
+      empty.push_back(std::move(log));
+    } else {
+      TakeOver(std::move(log), recovered.inventory);
+    }
+  }
+  return DropEmpty(empty, recovered.inventory);
+}
+
+// RocksDB keeps a log that nothing was written to until one that follows it is flushed: a service
+// that is opened again and again and writes nothing would fill the volume.
+absl::Status LogFileSystem::DropEmpty(const std::vector<RecoveredLog>& logs,
+                                      const Inventory& inventory) {
+  const auto listed = [&](const RecoveredLog& log) { return inventory.Find(log.scan.log); };
+  if (std::any_of(logs.begin(), logs.end(), listed)) {
+    MOORING_RETURN_IF_ERROR(logs_->WriteInventory());  // W3(b)
+  }
+  for (const RecoveredLog& log : logs) {
+    MOORING_RETURN_IF_ERROR(RecycleOrDelete(nullptr, log.scan.path));
+  }
   return absl::OkStatus();
 }
 
 void LogFileSystem::TakeOver(RecoveredLog recovered, const Inventory& inventory) {
-  NoteRecovered(recovered);
   auto log = std::make_shared<Log>();
   log->number = recovered.scan.log;
   log->generation = recovered.scan.header.generation;
@@ -101,11 +127,10 @@ void LogFileSystem::TakeOver(RecoveredLog recovered, const Inventory& inventory)
   log->length = recovered.length;
   log->synced = recovered.length;
   log->published = recovered.witnessed;
-  for (const InventoryEntry& entry : inventory.logs) {
-    if (entry.log != log->number) continue;
+  if (const InventoryEntry* entry = inventory.Find(log->number); entry != nullptr) {
     log->listed = true;
-    log->complete = entry.complete;
-    log->reach = entry.reach;
+    log->complete = entry->complete;
+    log->reach = entry->reach;
   }
   if (recovered.scan.data.size() == recovered.length) {
     absl::MutexLock lock(&mutex_);

@@ -129,6 +129,7 @@ class LogFileSystem : public rocksdb::FileSystemWrapper {
                 const StoreId& store_id);
 
   absl::Status Start(RecoveredLogs recovered);
+  absl::Status DropEmpty(const std::vector<RecoveredLog>& logs, const Inventory& inventory);
   void TakeOver(RecoveredLog recovered, const Inventory& inventory);
   void NoteRecovered(const RecoveredLog& recovered);
 

@@ -12,8 +12,8 @@ namespace mooring::wal {
 namespace {
 
 // A quarter more than what is there: what a crash leaves to be searched is in proportion to what it
-// leaves to be replayed, and the inventory is written for it some 16 times in 64 MiB of log.
-uint64_t ReachFor(uint64_t end) { return RoundUp(end + end / 4 + kReachUnit / 2, kReachUnit); }
+// leaves to be replayed, and the inventory is written for it some 30 times in 64 MiB of log.
+uint64_t ReachFor(uint64_t end) { return RoundUp(end + end / 4 + kReachUnit, kReachUnit); }
 
 }  // namespace
 
@@ -127,6 +127,7 @@ absl::Status LogSet::Close(const std::shared_ptr<Log>& log) {
     absl::MutexLock lock(&mutex_);
     log->open = false;
     log->complete = log->published == log->length.load();
+    if (log->length.load() == 0) log->listed = false;  // It need not exist.
     dropped_as = std::move(log->dropped_as);
     write = logs_.count(log->number) > 0 && log == newest_;
   }

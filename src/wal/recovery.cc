@@ -39,13 +39,6 @@ class Recoverer {
   std::string Path(uint64_t log) const { return options_.directory + "/" + LogName(log); }
   Inventory& inventory() { return result_.inventory; }
 
-  const InventoryEntry* Listed(uint64_t log) const {
-    for (const InventoryEntry& entry : result_.inventory.logs) {
-      if (entry.log == log) return &entry;
-    }
-    return nullptr;
-  }
-
   // The log in its present use, or null.
   RecoveredLog* Find(uint64_t log, uint64_t generation) {
     const auto found = result_.logs.find(log);
@@ -116,9 +109,11 @@ class Recoverer {
     scan.keep_data = kept_bytes_ < kKeptBytes;
     scan.accept_zeroed_block = options_.test.accept_zeroed_block;
     if (options_.test.no_sync_before_scan) scan.source = WindowReader::Source::kPageCache;
-    if (const InventoryEntry* entry = Listed(number); entry != nullptr) {
+    if (const InventoryEntry* entry = inventory().Find(number); entry != nullptr) {
       if (entry->complete) scan.complete_at = entry->durable_bytes;
       scan.reach = entry->reach;
+    } else if (result_.has_inventory && inventory().current) {
+      scan.reach = kHeaderBytes;  // W3(a): no frame is written before the log is listed.
     }
     scan.on_read = [this](uint64_t bytes) { ReportProgress(done_bytes_ += bytes); };
     RecoveredLog log;

@@ -121,7 +121,9 @@ void SparePool::Offer(std::string path) {
 void SparePool::Run() {
   absl::MutexLock lock(&mutex_);
   while (!stop_) {
-    if (!offered_.empty()) {
+    if (!begun_) {
+      changed_.Wait(&mutex_);
+    } else if (!offered_.empty()) {
       ReadyOne();
     } else if (ShouldMake() && absl::Now() >= not_before_) {
       MakeOne();

@@ -37,7 +37,8 @@ class SparePool {
             const std::vector<std::string>& names);
   ~SparePool();
 
-  // From now on spares are made. Until then the disk is left to whoever opens the store.
+  // From now on spares are made and readied. Until then the disk is left to whoever opens the
+  // store.
   void Begin();
 
   // The next spare, if one is ready. Never waits for one.

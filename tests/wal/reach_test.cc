@@ -69,7 +69,7 @@ class ReachTest : public ::testing::Test {
   int LossesNoticed() {
     int noticed = 0;
     for (const std::shared_ptr<FaultFileSystem>& files : WriteAndCut(3 * kMiB, kCuts)) {
-      Zero(*files, "000005.log", kMiB / 4, kMiB);
+      Zero(*files, "000005.log", 2 * kFrame, kMiB);
       const absl::Status opened = OpenAfter(files).status();
       if (opened.ok()) continue;
       EXPECT_THAT(opened, StatusIs(absl::StatusCode::kDataLoss,
@@ -106,8 +106,8 @@ TEST_F(ReachTest, NoFrameIsWrittenBeforeTheReachIsSynced) {
   });
   ASSERT_TRUE(files_->faults().AwaitStalledCall());
   ASSERT_OK_AND_ASSIGN(const auto left, OpenAfter(files_->KillClone()));
-  EXPECT_LT(left->recovery().logical_bytes, static_cast<int64_t>(kMiB));
-  EXPECT_GT(left->recovery().logical_bytes, static_cast<int64_t>(kMiB - 2 * kFrame));
+  EXPECT_LT(left->recovery().logical_bytes, static_cast<int64_t>(2 * kReachUnit));
+  EXPECT_GT(left->recovery().logical_bytes, static_cast<int64_t>(kReachUnit));
   files_->faults().Clear();
   writer.join();
 }
@@ -115,13 +115,13 @@ TEST_F(ReachTest, NoFrameIsWrittenBeforeTheReachIsSynced) {
 TEST_F(ReachTest, OfAShortLogLittleIsRead) {
   ASSERT_OK_AND_ASSIGN(const auto fs, OpenAfter(WriteAndCut(64 << 10)));
   EXPECT_GE(fs->recovery().logical_bytes, 64 << 10);
-  EXPECT_LE(fs->recovery().bytes_read, 2 * kMiB);
+  EXPECT_LE(fs->recovery().bytes_read, kMiB);
 }
 
 // What is searched is in proportion to what there is.
 TEST_F(ReachTest, OfALongLogAQuarterMoreIsRead) {
   ASSERT_OK_AND_ASSIGN(const auto fs, OpenAfter(WriteAndCut(4 * kMiB)));
-  EXPECT_LE(fs->recovery().bytes_read, 7 * kMiB);
+  EXPECT_LE(fs->recovery().bytes_read, 6 * kMiB);
 }
 
 // One slot is damaged: it may have been the newer one, and the reach of the other an older one.
@@ -141,7 +141,7 @@ TEST_F(ReachTest, OpeningKeepsTheReach) {
   const std::shared_ptr<FaultFileSystem> files = WriteAndCut(64 << 10);
   for (int opening = 0; opening < 3; ++opening) {
     ASSERT_OK_AND_ASSIGN(const auto fs, OpenAfter(files));
-    EXPECT_LE(fs->recovery().bytes_read, 2 * kMiB);
+    EXPECT_LE(fs->recovery().bytes_read, kMiB);
     std::unique_ptr<rocksdb::FSWritableFile> log;
     const std::string name = "/db/" + LogName(static_cast<uint64_t>(6 + opening));
     ASSERT_TRUE(fs->NewWritableFile(name, {}, &log, nullptr).ok());
