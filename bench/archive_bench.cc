@@ -30,6 +30,7 @@ constexpr NamedSection kSections[] = {
     {"lag", "How far the archive is behind under a steady load", MeasureLag},
     {"bytes", "Bytes sent for the bytes of keys and values", MeasureBytes},
     {"checkpoint", "Bytes sent for a checkpoint", MeasureCheckpoints},
+    {"growth", "Opening until its checkpoint stands, 1,000 records changed", MeasureGrowth},
     {"restore", "A restore onto an empty volume, and a plain copy", MeasureRestores},
     {"requests", "Requests an hour, extrapolated", MeasureRequests},
     {"month", "A simulated month of one entry a second, with 7 days of retention", MeasureMonth},

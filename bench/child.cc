@@ -7,6 +7,9 @@
 
 #include <cstdio>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
 namespace mooring::bench {
 namespace {
 
@@ -60,6 +63,18 @@ double ProcessorSeconds() {
   rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
   return Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
+}
+
+void AwaitIdle() {
+  constexpr absl::Duration kLook = absl::Milliseconds(300);
+  constexpr double kMostProcessors = 0.05;
+  const absl::Time end = absl::Now() + absl::Seconds(30);
+  double before = ProcessorSeconds();
+  for (double taken = 1; taken > kMostProcessors && absl::Now() < end;) {
+    absl::SleepFor(kLook);
+    taken = (ProcessorSeconds() - before) / absl::ToDoubleSeconds(kLook);
+    before = ProcessorSeconds();
+  }
 }
 
 }  // namespace mooring::bench

@@ -19,4 +19,8 @@ absl::StatusOr<Numbers> InChild(const std::function<absl::StatusOr<Numbers>()>& 
 // Seconds of processors that this process took, for itself and in the kernel.
 double ProcessorSeconds();
 
+// Waits until this process does next to nothing, for at most 30 s: what a store does by itself,
+// compacting above all, is over.
+void AwaitIdle();
+
 }  // namespace mooring::bench

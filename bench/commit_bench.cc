@@ -26,7 +26,7 @@ struct Settings : CommonSettings {
   double settle = 0.5;
   std::vector<int> writers = {1, 4, 16, 64};
   std::vector<int> process_writers = {1, 4};
-  std::vector<int> values = {100, 4096};
+  std::vector<int> values = {100, 1024, 4096, 16384};
   std::vector<std::string> peers = PeerNames();
   std::vector<std::string> process_peers = {"rocksdb", "mooring"};
   std::vector<std::string> survives = {"power", "process"};
@@ -169,7 +169,7 @@ absl::Status ReadSettings(int argc, char** argv, Settings* settings) {
   flags.Add("settle", "seconds that a store is left alone after each of two openings (0.5)",
             &settings->settle);
   flags.Add("writers", "writer threads (1,4,16,64)", &settings->writers);
-  flags.Add("values", "value sizes in bytes (100,4096)", &settings->values);
+  flags.Add("values", "value sizes in bytes (100,1024,4096,16384)", &settings->values);
   flags.Add("peers", "limit,rocksdb,leveldb,lmdb,sqlite,wiredtiger,mooring", &settings->peers);
   flags.Add("survives", "power (a sync for each commit), process (no sync), or both",
             &settings->survives);

@@ -68,7 +68,7 @@ class Growing {
   // Nothing of what a load leaves to be done is left to a measurement.
   absl::StatusOr<Numbers> Settle() const {
     MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<Peer> peer, Open());
-    absl::SleepFor(absl::Milliseconds(500));
+    AwaitIdle();
     MOORING_RETURN_IF_ERROR(peer->Close());
     return Numbers();
   }

@@ -34,25 +34,25 @@ done
 # Name, minutes, and arguments of each benchmark.
 if [ "$mode" = quick ]; then
   steps=(
-    "commit_bench 3 --rounds 3 --seconds 0.4 --settle 0.2 --writers 1,16,64 --values 100,4096"
-    "ycsb_bench 2 --rounds 3 --seconds 0.5 --records 50000"
-    "store_bench 2 --rounds 2 --seconds 0.3 --records 50000"
+    "commit_bench 3 --rounds 2 --seconds 0.2 --settle 0.1"
+    "ycsb_bench 2 --rounds 2 --seconds 0.5 --records 100000"
+    "store_bench 1 --rounds 2 --seconds 0.3 --records 50000"
     "growth_bench 1 --rounds 3 --sizes 10,100"
-    "read_bench 1 --rounds 3 --seconds 0.5 --keys 300000"
-    "open_bench 1 --rounds 3"
-    "archive_bench 2 --rounds 3 --seconds 0.4 --only commits,archived,restore --store-mib 256"
-    "snapshot_bench 2 --rounds 3 --seconds 1 --mib 256"
+    "read_bench 1 --rounds 3 --seconds 0.3 --keys 300000"
+    "open_bench 1 --rounds 2"
+    "archive_bench 1 --rounds 2 --seconds 0.3 --only commits,archived,checkpoint,growth,restore --store-mib 128"
+    "snapshot_bench 1 --rounds 2 --seconds 1 --mib 256"
   )
 else
   steps=(
-    "commit_bench 12 --rounds 5 --seconds 1 --writers 1,4,16,64 --values 100,1024,4096,16384"
-    "ycsb_bench 8 --rounds 5 --seconds 2"
-    "store_bench 5 --rounds 5"
-    "growth_bench 15 --sizes 10,100,1024,10240"
-    "read_bench 2"
-    "open_bench 3 --rounds 5"
-    "archive_bench 9"
-    "snapshot_bench 5"
+    "commit_bench 12 --rounds 3 --seconds 0.7"
+    "ycsb_bench 8 --rounds 3"
+    "store_bench 7 --rounds 3"
+    "growth_bench 12 --sizes 10,100,1024,10240 --peers rocksdb,mooring"
+    "read_bench 2 --rounds 5"
+    "open_bench 2 --rounds 3"
+    "archive_bench 9 --rounds 3"
+    "snapshot_bench 4 --rounds 3"
   )
 fi
 

@@ -67,13 +67,14 @@ class StoreLife {
     MOORING_RETURN_IF_ERROR(OpenSettled(options_, kPause, peer_));
     MOORING_RETURN_IF_ERROR(Load());
     MOORING_RETURN_IF_ERROR(Reopen());
+    AwaitIdle();
     scratch_.Settle();
     MOORING_RETURN_IF_ERROR(peer_->Close());
     const double disk_ratio =
         DiskBytes(options_.directory) /
         (static_cast<double>(settings_.records) * (settings_.value_bytes + 16));
     MOORING_RETURN_IF_ERROR(peer_->Open(options_));
-    absl::SleepFor(kPause);
+    AwaitIdle();
     scratch_.Settle();
     DropFromPageCache(options_.directory);
     MOORING_RETURN_IF_ERROR(ReadCold());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "bench/child.h"
 #include "bench/flags.h"
 #include "bench/peers/peer.h"
 #include "bench/report.h"
@@ -50,6 +51,7 @@ absl::Status MeasurePeer(const Settings& settings, const Scratch& scratch, int t
   MOORING_RETURN_IF_ERROR(run.Load());
   MOORING_RETURN_IF_ERROR(peer->Close());
   MOORING_RETURN_IF_ERROR(peer->Open(options));
+  AwaitIdle();
   for (const YcsbWorkload& workload : YcsbWorkloads()) {
     MOORING_ASSIGN_OR_RETURN(const CallRate rate,
                              run.Measure(workload, threads, absl::Seconds(settings.seconds / 4),

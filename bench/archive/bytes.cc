@@ -18,7 +18,6 @@ constexpr absl::Duration kArchiveTimeout = absl::Minutes(10);
 constexpr uint64_t kSmallCommits = 20'000;
 constexpr double kChangedPart = 0.01;
 constexpr double kCheckpointAimPercent = 5;
-constexpr int kSettlingOpenings = 20;
 
 absl::StatusOr<int64_t> BytesSentForAll(MooringPeer* peer) {
   Store& store = peer->store();
@@ -40,36 +39,6 @@ void AddBytes(const std::string& what, double written, double sent, Section* sec
       {what, FormatNumber(written / 1e6), FormatNumber(sent / 1e6), FormatNumber(sent / written)});
   section->rows.emplace_back();
   section->rows.back().Set("what", what).Set("bytes_written", written).Set("bytes_sent", sent);
-}
-
-// What the first checkpoint of an opening was.
-struct Checkpoint {
-  double sent = 0;
-  double in_all = 0;
-};
-
-// Closes the store and opens it again, which makes a checkpoint of what was changed.
-absl::StatusOr<Checkpoint> Reopen(const std::string& directory, const std::string& url,
-                                  std::unique_ptr<MooringPeer>* peer) {
-  if (*peer != nullptr) MOORING_RETURN_IF_ERROR((*peer)->Close());
-  MOORING_ASSIGN_OR_RETURN(*peer, OpenArchived(directory, url, Durability::kVolume));
-  const ArchiveStatus status = (*peer)->store().archive_status();
-  return Checkpoint{static_cast<double>(status.checkpoint_bytes),
-                    static_cast<double>(status.checkpoint_bytes_in_all)};
-}
-
-// Opens until a checkpoint finds next to nothing new: then what was to be compacted is. Answers the
-// bytes that were sent for it.
-absl::StatusOr<double> Settle(const std::string& directory, const std::string& url,
-                              std::unique_ptr<MooringPeer>* peer) {
-  double sent = 0;
-  for (int opening = 0; opening < kSettlingOpenings; ++opening) {
-    absl::SleepFor(absl::Seconds(1));
-    MOORING_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Reopen(directory, url, peer));
-    sent += checkpoint.sent;
-    if (checkpoint.sent < checkpoint.in_all / 1000) break;
-  }
-  return sent;
 }
 
 void AddCheckpoints(const std::string& what, const std::vector<double>& sent, double compacted,
@@ -126,7 +95,7 @@ absl::StatusOr<Section> MeasureCheckpoints(const Ground& ground) {
   std::unique_ptr<MooringPeer> peer;
   MOORING_ASSIGN_OR_RETURN(peer, OpenArchived(directory, "", Durability::kVolume));
   MOORING_RETURN_IF_ERROR(records.Load(peer.get()));
-  MOORING_RETURN_IF_ERROR(Settle(directory, url, &peer).status());
+  MOORING_RETURN_IF_ERROR(SettleCheckpoints(directory, url, &peer).status());
   const uint64_t changed =
       std::max<uint64_t>(1, static_cast<uint64_t>(kChangedPart * records.count()));
   Section section;
@@ -139,11 +108,11 @@ absl::StatusOr<Section> MeasureCheckpoints(const Ground& ground) {
       const uint64_t begin = records.count() / ground.settings.rounds * round;
       MOORING_RETURN_IF_ERROR(clustered ? records.ChangeRange(peer.get(), begin, changed)
                                         : records.ChangeAnywhere(peer.get(), round, changed));
-      MOORING_ASSIGN_OR_RETURN(checkpoint, Reopen(directory, url, &peer));
+      MOORING_ASSIGN_OR_RETURN(checkpoint, ReopenArchived(directory, url, &peer));
       sent.push_back(checkpoint.sent);
     }
     const std::string what = clustered ? "neighbours" : "anywhere";
-    MOORING_ASSIGN_OR_RETURN(const double compacted, Settle(directory, url, &peer));
+    MOORING_ASSIGN_OR_RETURN(const double compacted, SettleCheckpoints(directory, url, &peer));
     AddCheckpoints(what, sent, compacted, checkpoint.in_all, &section);
     section.targets.push_back(
         {absl::StrCat("checkpoint after changing 1 % (", what, "), % of the store"),

@@ -24,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 constexpr absl::Duration kCheckpointTimeout = absl::Minutes(10);
 constexpr uint64_t kPutsPerCommit = 1000;
 constexpr int kLoadThreads = 4;
+constexpr int kSettlingOpenings = 20;
 
 std::string OrderedKey(uint64_t index) { return absl::StrFormat("%016x", index); }
 
@@ -56,6 +57,27 @@ absl::StatusOr<std::unique_ptr<MooringPeer>> OpenArchived(const std::string& dir
   MOORING_RETURN_IF_ERROR(peer->Open(options));
   if (!url.empty()) MOORING_RETURN_IF_ERROR(WaitForCheckpoint(&peer->store()));
   return peer;
+}
+
+absl::StatusOr<Checkpoint> ReopenArchived(const std::string& directory, const std::string& url,
+                                          std::unique_ptr<MooringPeer>* peer) {
+  if (*peer != nullptr) MOORING_RETURN_IF_ERROR((*peer)->Close());
+  MOORING_ASSIGN_OR_RETURN(*peer, OpenArchived(directory, url, Durability::kVolume));
+  const ArchiveStatus status = (*peer)->store().archive_status();
+  return Checkpoint{static_cast<double>(status.checkpoint_bytes),
+                    static_cast<double>(status.checkpoint_bytes_in_all)};
+}
+
+absl::StatusOr<double> SettleCheckpoints(const std::string& directory, const std::string& url,
+                                         std::unique_ptr<MooringPeer>* peer) {
+  double sent = 0;
+  for (int opening = 0; opening < kSettlingOpenings; ++opening) {
+    absl::SleepFor(absl::Seconds(1));
+    MOORING_ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReopenArchived(directory, url, peer));
+    sent += checkpoint.sent;
+    if (checkpoint.sent < checkpoint.in_all / 1000) break;
+  }
+  return sent;
 }
 
 absl::StatusOr<std::unique_ptr<MooringPeer>> OpenServing(const Ground& ground, bool with_archive,

@@ -23,6 +23,22 @@ absl::StatusOr<std::unique_ptr<MooringPeer>> OpenArchived(const std::string& dir
                                                           const std::string& url,
                                                           Durability durability);
 
+// What the first checkpoint of an opening was.
+struct Checkpoint {
+  double sent = 0;
+  double in_all = 0;
+};
+
+// Closes the store, where there is one, and opens it again, which makes a checkpoint of what was
+// changed.
+absl::StatusOr<Checkpoint> ReopenArchived(const std::string& directory, const std::string& url,
+                                          std::unique_ptr<MooringPeer>* peer);
+
+// Opens until a checkpoint finds next to nothing new: then what was to be compacted is. Answers the
+// bytes that were sent for it.
+absl::StatusOr<double> SettleCheckpoints(const std::string& directory, const std::string& url,
+                                         std::unique_ptr<MooringPeer>* peer);
+
 // A fresh store as a service has it: not its first opening, and left alone for a while after each.
 absl::StatusOr<std::unique_ptr<MooringPeer>> OpenServing(const Ground& ground, bool with_archive,
                                                          Durability durability);

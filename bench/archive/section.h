@@ -58,6 +58,7 @@ absl::StatusOr<Section> MeasureArchivedCommits(const Ground& ground);
 absl::StatusOr<Section> MeasureLag(const Ground& ground);
 absl::StatusOr<Section> MeasureBytes(const Ground& ground);
 absl::StatusOr<Section> MeasureCheckpoints(const Ground& ground);
+absl::StatusOr<Section> MeasureGrowth(const Ground& ground);
 absl::StatusOr<Section> MeasureRestores(const Ground& ground);
 absl::StatusOr<Section> MeasureRequests(const Ground& ground);
 absl::StatusOr<Section> MeasureMonth(const Ground& ground);
