@@ -65,7 +65,7 @@ class Growing {
     return Numbers();
   }
 
-  // Nothing of what a load leaves to be done is left to a measurement.
+  // Nothing of what was left to be compacted is left to a measurement.
   absl::StatusOr<Numbers> Settle() const {
     MOORING_ASSIGN_OR_RETURN(const std::unique_ptr<Peer> peer, Open());
     AwaitIdle();
@@ -137,6 +137,7 @@ absl::Status MeasureRound(const Growing& growing, const Scratch& scratch, uint64
   MOORING_ASSIGN_OR_RETURN(const Numbers crashed,
                            InChild([&] { return growing.OpenOnly(); }, /*crash=*/false));
   numbers.insert(numbers.end(), crashed.begin(), crashed.end());
+  MOORING_RETURN_IF_ERROR(InChild([&] { return growing.Settle(); }, /*crash=*/false).status());
   if (numbers.size() != kWhats) return absl::InternalError("a child reported too little");
   for (size_t i = 0; i < kWhats; ++i) (*times)[i].push_back(numbers[i]);
   return absl::OkStatus();

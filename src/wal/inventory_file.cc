@@ -45,8 +45,8 @@ absl::Status NoWholeSlot(const std::string& path) {
 absl::StatusOr<Inventory> InventoryFile::Load(rocksdb::FileSystem* fs, const std::string& directory,
                                               const StoreId& store_id) {
   const std::string path = PathIn(directory);
-  MOORING_ASSIGN_OR_RETURN(auto reader,
-                           WindowReader::Open(fs, path, WindowReader::Source::kDevice));
+  MOORING_ASSIGN_OR_RETURN(
+      auto reader, WindowReader::Open(fs, path, WindowReader::Source::kDevice, kBlockBytes));
   Inventory newest;
   std::vector<uint64_t> sequences;
   for (uint64_t slot = 0; slot < 2; ++slot) {
@@ -76,8 +76,8 @@ absl::StatusOr<Inventory> InventoryFile::Load(rocksdb::FileSystem* fs, const std
 
 absl::Status InventoryFile::CheckSlots(rocksdb::FileSystem* fs, const std::string& directory) {
   const std::string path = PathIn(directory);
-  MOORING_ASSIGN_OR_RETURN(auto reader,
-                           WindowReader::Open(fs, path, WindowReader::Source::kDevice));
+  MOORING_ASSIGN_OR_RETURN(
+      auto reader, WindowReader::Open(fs, path, WindowReader::Source::kDevice, kBlockBytes));
   for (uint64_t slot = 0; slot < 2; ++slot) {
     Inventory inventory;
     MOORING_ASSIGN_OR_RETURN(const Decoded decoded, ReadSlot(*reader, slot, &inventory));

@@ -20,7 +20,6 @@ using rocksdb::IOStatus;
 using rocksdb::Slice;
 
 constexpr uint64_t kReadBytes = 1 << 20;
-constexpr uint64_t kFirstReadBytes = 16 << 10;
 
 }  // namespace
 
@@ -121,14 +120,14 @@ WindowReader::~WindowReader() { std::free(window_); }
 
 absl::StatusOr<std::unique_ptr<WindowReader>> WindowReader::Open(rocksdb::FileSystem* fs,
                                                                  const std::string& path,
-                                                                 Source source,
-                                                                 uint64_t read_bytes) {
+                                                                 Source source, uint64_t read_bytes,
+                                                                 uint64_t expected_end) {
   uint64_t file_bytes = 0;
   MOORING_RETURN_IF_ERROR(
       ToStatus(fs->GetFileSize(path, IOOptions(), &file_bytes, nullptr), "size of", path));
   std::unique_ptr<WindowReader> reader(new WindowReader(fs, path, file_bytes));
   reader->read_bytes_ = read_bytes;
-  reader->next_bytes_ = std::min(read_bytes, kFirstReadBytes);
+  reader->expected_end_ = expected_end;
   if (source == Source::kDevice) {
     FileOptions options;
     options.use_direct_reads = true;
@@ -150,8 +149,9 @@ absl::StatusOr<std::string_view> WindowReader::Read(uint64_t offset, uint64_t si
   const uint64_t end = std::min(file_bytes_, offset + size);
   if (offset < window_from_ || end > window_to_) {
     const uint64_t from = offset / kBlockBytes * kBlockBytes;
-    MOORING_RETURN_IF_ERROR(Fill(from, std::max(end, std::min(file_bytes_, from + next_bytes_))));
-    next_bytes_ = std::min(read_bytes_, 4 * next_bytes_);
+    uint64_t ahead = std::min(file_bytes_, from + read_bytes_);
+    if (from < expected_end_) ahead = std::min(ahead, expected_end_);
+    MOORING_RETURN_IF_ERROR(Fill(from, std::max(end, ahead)));
   }
   return std::string_view(window_ + (offset - window_from_), end - offset);
 }

@@ -55,11 +55,12 @@ class WindowReader {
     kDevice,  // past the page cache, where the file system allows it
   };
 
-  // At least `read_bytes` are read at once, where the file has them; less by the first reads, for a
-  // file of which only the beginning is used.
+  // At least `read_bytes` are read at once, where the file has them; but not from before
+  // `expected_end` to beyond it, unless they are asked for.
   static absl::StatusOr<std::unique_ptr<WindowReader>> Open(rocksdb::FileSystem* fs,
                                                             const std::string& path, Source source,
-                                                            uint64_t read_bytes = 1 << 20);
+                                                            uint64_t read_bytes = 1 << 20,
+                                                            uint64_t expected_end = 0);
   ~WindowReader();
 
   uint64_t file_bytes() const { return file_bytes_; }
@@ -81,7 +82,7 @@ class WindowReader {
   const uint64_t file_bytes_;
   std::unique_ptr<rocksdb::FSRandomAccessFile> file_;
   uint64_t read_bytes_ = 0;
-  uint64_t next_bytes_ = 0;
+  uint64_t expected_end_ = 0;
   bool direct_ = false;
   char* window_ = nullptr;  // aligned to blocks
   uint64_t window_capacity_ = 0;

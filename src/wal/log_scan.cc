@@ -12,7 +12,7 @@
 namespace mooring::wal {
 namespace {
 
-constexpr uint64_t kSearchBytes = 1 << 20;
+constexpr uint64_t kReadBytes = 1 << 20;
 
 absl::Status NewerFormat(const std::string& path) {
   return absl::FailedPreconditionError(
@@ -121,7 +121,7 @@ class Scanner {
     uint64_t at = scan_.physical_end;
     const uint64_t end = SearchEnd();
     while (at + kFrameHeaderBytes <= end) {
-      MOORING_ASSIGN_OR_RETURN(std::string_view bytes, Read(at, std::min(kSearchBytes, end - at)));
+      MOORING_ASSIGN_OR_RETURN(std::string_view bytes, Read(at, std::min(kReadBytes, end - at)));
       uint64_t next = at + bytes.size() - kFrameHeaderBytes + kFrameAlignment;
       for (uint64_t i = 0; i + kFrameHeaderBytes <= bytes.size(); i += kFrameAlignment) {
         uint32_t magic;
@@ -177,7 +177,7 @@ absl::StatusOr<LogScan> ScanLog(rocksdb::FileSystem* fs, const std::string& path
   scan.path = path;
   scan.log = log;
   MOORING_ASSIGN_OR_RETURN(std::unique_ptr<WindowReader> reader,
-                           WindowReader::Open(fs, path, options.source));
+                           WindowReader::Open(fs, path, options.source, kReadBytes, options.reach));
   scan.file_bytes = reader->file_bytes();
   MOORING_RETURN_IF_ERROR(Scanner(std::move(reader), options, &scan).Run());
   return scan;

@@ -113,7 +113,7 @@ class Recoverer {
       if (entry->complete) scan.complete_at = entry->durable_bytes;
       scan.reach = entry->reach;
     } else if (result_.has_inventory && inventory().current) {
-      scan.reach = kHeaderBytes;  // W3(a): no frame is written before the log is listed.
+      scan.reach = kHeaderBytes + kBlockBytes;  // W3(a): no frame before the log is listed.
     }
     scan.on_read = [this](uint64_t bytes) { ReportProgress(done_bytes_ += bytes); };
     RecoveredLog log;
