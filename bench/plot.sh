@@ -41,7 +41,15 @@ plot() {  # plot NAME TITLE, with "cell peer ratio" on standard input
   local name=$1 title=$2 peers
   cat >"$name.rows"
   [ -s "$name.rows" ] || { rm "$name.rows"; return; }
-  peers=$(awk '!seen[$2]++ { print $2 }' "$name.rows")
+  local bars="" column=1 color=0 peer
+  peers=""
+  for peer in rocksdb leveldb lmdb sqlite wiredtiger limit; do  # In each plot with its own colour.
+    color=$((color + 1))
+    grep -q " $peer " "$name.rows" || continue
+    column=$((column + 1))
+    peers+="$peer "
+    bars+="\"$name.dat\" using $column:xtic(1) linecolor $color title columnheader, "
+  done
   {
     echo "cell $peers" | tr '\n' ' '
     echo
@@ -63,6 +71,7 @@ set output "$name.svg"
 set title "$title"
 set ylabel "Mooring is x times as fast"
 set logscale y 2
+set yrange [0.0625:*]
 set style data histogram
 set style histogram clustered gap 1
 set style fill solid 0.8 border -1
@@ -70,7 +79,7 @@ set grid ytics
 set key outside right
 set arrow from graph 0, first 1 to graph 1, first 1 nohead lw 2
 set xtics rotate by -20
-plot for [i=2:$(($(wc -w <<<"$peers") + 1))] "$name.dat" using i:xtic(1) title columnheader
+plot ${bars%, }
 PLOT
   rm "$name.rows" "$name.dat"
 }
@@ -89,3 +98,6 @@ jq -r '.results[] | select(.peer == "mooring") | . as $row | .ratio_to | to_entr
 jq -r '.results[] | select(.peer == "mooring") | . as $row | .ratio_to | to_entries[]
   | select(.key != "mooring") | "\($row.workload | gsub(" "; "-"))x\($row.threads) \(.key) \(.value)"' store_bench.json |
   plot store "Loads, reads, scans and commits of 100, x threads"
+jq -r '.results[] | select(.peer == "mooring" and .ratio_to_rocksdb > 0)
+  | "\(.what | rtrimstr(" ms") | gsub(" "; "-"))-\(.mib)-MiB rocksdb \(1 / .ratio_to_rocksdb)"' growth_bench.json |
+  plot growth "Opening, reading, closing as a store grows"
