@@ -92,10 +92,15 @@ absl::Status LogFileSystem::Start(RecoveredLogs recovered) {
   }
   auto pool = std::make_shared<SparePool>(target_, options_, names);
   logs_ = std::make_shared<LogSet>(options_, recovered.inventory, std::move(file), std::move(pool));
+  // Before it an empty log may be what shows a later one to be tail (W4), at the next opening too.
+  uint64_t last_cut = 0;
+  for (const auto& [number, log] : recovered.logs) {
+    if (log.length < log.scan.length) last_cut = number;
+  }
   std::vector<RecoveredLog> empty;
   for (auto& [number, log] : recovered.logs) {
     NoteRecovered(log);
-    if (IsEmpty(log)) {
+    if (IsEmpty(log) && (log.obsolete || number > last_cut)) {
       empty.push_back(std::move(log));
     } else {
       TakeOver(std::move(log), recovered.inventory);
@@ -131,6 +136,9 @@ void LogFileSystem::TakeOver(RecoveredLog recovered, const Inventory& inventory)
     log->listed = true;
     log->complete = entry->complete;
     log->reach = entry->reach;
+  } else {
+    // The slot that listed it is lost. What is not listed counts as empty (W9).
+    log->listed = recovered.scan.header_valid && !recovered.obsolete;
   }
   if (recovered.scan.data.size() == recovered.length) {
     absl::MutexLock lock(&mutex_);

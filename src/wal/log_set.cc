@@ -127,7 +127,7 @@ absl::Status LogSet::Close(const std::shared_ptr<Log>& log) {
     absl::MutexLock lock(&mutex_);
     log->open = false;
     log->complete = log->published == log->length.load();
-    if (log->length.load() == 0) log->listed = false;  // It need not exist.
+    log->unused = log->length.load() == 0;
     dropped_as = std::move(log->dropped_as);
     write = logs_.count(log->number) > 0 && log == newest_;
   }
@@ -196,7 +196,7 @@ Inventory LogSet::Snapshot() {
   inventory.incarnation = incarnation_;
   inventory.store_id = store_id_;
   for (const auto& [number, log] : logs_) {
-    if (!log->listed) continue;
+    if (!log->listed || log->unused) continue;
     InventoryEntry entry;
     entry.log = number;
     entry.generation = log->generation;

@@ -31,7 +31,8 @@ struct Log {
   std::atomic<uint64_t> synced{0};  // logical; on the disk
 
   // The rest is LogSet's, under its mutex.
-  bool listed = false;               // in the inventory
+  bool listed = false;               // in the inventory, or was
+  bool unused = false;               // closed without a frame: it need not exist
   bool open = false;                 // has a writer
   bool complete = false;             // closed, and all of it synced
   uint64_t published = 0;            // so much may be claimed

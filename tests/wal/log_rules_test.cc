@@ -375,5 +375,39 @@ TEST_F(LogRulesTest, RecoveredLogCannotBeChanged) {
   EXPECT_EQ(Content(5), "text");
 }
 
+// W4, W8. What shows a log to be tail outlives an opening that comes to nothing.
+TEST_F(LogRulesTest, TailStaysTailAtTheNextOpening) {
+  Open();
+  auto first = NewLog(5);
+  ASSERT_TRUE(Append(first.get(), "lost").ok());
+  auto second = NewLog(6);
+  ASSERT_TRUE(Append(second.get(), "kept").ok());
+  int tails = 0;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    LogOptions after = options_;
+    const auto disk = files_->CrashClone(seed);
+    after.base = disk;
+    ASSERT_OK_AND_ASSIGN(auto fs, LogFileSystem::Open(after));
+    tails += fs->recovery().tail_logs_cut > 0;
+    after.base = disk->KillClone();  // Before RocksDB did anything.
+    ASSERT_OK_AND_ASSIGN(auto again, LogFileSystem::Open(after));
+    EXPECT_TRUE(Length(*again, 5) > 0 || Length(*again, 6) == 0) << seed;
+  }
+  EXPECT_GT(tails, 0);
+}
+
+// W3(b), of a log that is listed and has no frame.
+TEST_F(LogRulesTest, EmptyLogIsForgottenBeforeItGoes) {
+  Open();
+  auto first = NewLog(5);
+  auto second = NewLog(6);
+  first.reset();
+  ASSERT_TRUE(fs_->DeleteFile("/db/000005.log", kNone, nullptr).ok());
+  LogOptions after = options_;
+  after.base = files_->KillClone();
+  EXPECT_OK(LogFileSystem::Open(after).status());
+  EXPECT_EQ(FalseAlarms(), 0);
+}
+
 }  // namespace
 }  // namespace mooring::wal

@@ -59,6 +59,9 @@ class Machine {
 
   std::string LiveUntilCut() {
     ++incarnation_;
+    for (uint64_t in_vain = Below(3); in_vain > 0; --in_vain) {
+      if (std::string wrong = OpenInVain(); !wrong.empty()) return "in vain: " + wrong;
+    }
     options_.base = files_;
     absl::StatusOr<std::unique_ptr<LogDb>> db = LogDb::Open(options_, 64 << 10);
     if (!db.ok()) return absl::StrCat("does not open: ", db.status().ToString());
@@ -69,6 +72,27 @@ class Machine {
     db->reset();
     files_ = std::move(after);
     return wrong;
+  }
+
+  // An opening that ends before anything is written: what it found must be found by the next.
+  std::string OpenInVain() {
+    options_.base = files_;
+    const bool killed = Below(2) == 0;
+    std::shared_ptr<FaultFileSystem> after;
+    const auto end = [&] { after = killed ? files_->KillClone() : files_->CrashClone(random_()); };
+    if (Below(2) == 0) {  // Before RocksDB does anything.
+      absl::StatusOr<std::shared_ptr<LogFileSystem>> fs = LogFileSystem::Open(options_);
+      if (!fs.ok()) return fs.status().ToString();
+      end();
+    } else {
+      absl::StatusOr<std::unique_ptr<LogDb>> db = LogDb::Open(options_, 64 << 10);
+      if (!db.ok()) return db.status().ToString();
+      if (std::string wrong = Compare(db->get()); !wrong.empty()) return wrong;
+      if (Below(2) == 0) db->reset();
+      end();
+    }
+    files_ = std::move(after);
+    return "";
   }
 
   // What is there must be a prefix of what was written, and hold all that was acknowledged.

@@ -148,5 +148,22 @@ TEST_F(ReachTest, OpeningKeepsTheReach) {
   }
 }
 
+// A log whose entry is lost with its slot is listed again: what is not listed counts as empty.
+TEST_F(ReachTest, LogWhoseEntryIsLostIsListedAgain) {
+  const std::shared_ptr<FaultFileSystem> files = WriteAndCut(64 << 10);
+  // The first log is listed by the second write, which is slot 0.
+  Zero(*files, InventoryFile::kName, 0, kInventorySlotBytes);
+  std::shared_ptr<FaultFileSystem> left;
+  {
+    ASSERT_OK_AND_ASSIGN(const auto fs, OpenAfter(files));
+    EXPECT_GE(fs->recovery().logical_bytes, 64 << 10);
+    std::unique_ptr<rocksdb::FSWritableFile> log;
+    ASSERT_TRUE(fs->NewWritableFile("/db/000006.log", {}, &log, nullptr).ok());
+    left = files->KillClone();
+  }
+  Zero(*left, "000005.log", kHeaderBytes, kBlockBytes);
+  EXPECT_THAT(OpenAfter(left).status(), StatusIs(absl::StatusCode::kDataLoss));
+}
+
 }  // namespace
 }  // namespace mooring::wal
