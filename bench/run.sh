@@ -7,8 +7,8 @@
 #
 #   --volume DIR  on the disk to measure; default: build. Needs 6 GiB there,
 #                 and 50 GiB for --full.
-#   --quick       within 10 minutes: fewer rounds, fewer cells
-#   --full        as the tables in bench/README.md were made, about an hour; the default
+#   --quick       every row within 10 minutes, with fewer rounds and less data
+#   --full        more rounds, up to 10 GiB, about 50 minutes; the default
 #
 #   build/bench/report.md         the machine and every table
 #   build/bench/benchmarks.json   every row, in Google Benchmark's format
@@ -45,13 +45,13 @@ if [ "$mode" = quick ]; then
   )
 else
   steps=(
-    "commit_bench 12 --rounds 3 --seconds 0.7"
-    "ycsb_bench 8 --rounds 3"
-    "store_bench 7 --rounds 3"
-    "growth_bench 12 --sizes 10,100,1024,10240 --peers rocksdb,mooring"
+    "commit_bench 11 --rounds 3 --seconds 0.7 --settle 0.2"
+    "ycsb_bench 7 --rounds 3"
+    "store_bench 6 --rounds 3"
+    "growth_bench 10 --sizes 10,100,1024,10240 --peers rocksdb,mooring"
     "read_bench 2 --rounds 5"
-    "open_bench 2 --rounds 3"
-    "archive_bench 9 --rounds 3"
+    "open_bench 1 --rounds 3"
+    "archive_bench 8 --rounds 3"
     "snapshot_bench 4 --rounds 3"
   )
 fi
