@@ -204,9 +204,19 @@ class Run {
     MOORING_RETURN_IF_ERROR(Retry([&]() -> absl::Status {
       const bool recent = unusable_.empty() && !options_.rewind;
       MOORING_ASSIGN_OR_RETURN(items, recent ? remote_.ReadRecent() : remote_.ReadAll());
+      // What is recent begins at the newest checkpoint, which may be one of an owner who came
+      // after: then it says nothing of the state up to `last_slot`.
+      if (recent && !items.empty() && items.back().slot > last_slot + 1) {
+        MOORING_ASSIGN_OR_RETURN(items, remote_.ReadAll());
+      }
       return absl::OkStatus();
     }));
     const auto beyond = [&](const JournalItem& item) { return item.slot > last_slot; };
+    if (last_slot > 0 && std::all_of(items.begin(), items.end(), beyond)) {
+      return absl::UnavailableError(absl::StrCat(
+          "the archive's journal up to slot ", last_slot,
+          " is gone: another owner went on while this opening was under way. Open again."));
+    }
     ArchiveView archive;
     archive.archive_id = remote_.identity()->archive_id;
     archive.store_id = remote_.identity()->store_id;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <thread>
+#include <utility>
 
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
@@ -193,6 +194,33 @@ TEST_F(TakeoverTest, WhatAnOwnerWritesDuringThePreparationIsNotLeftBehind) {
   ASSERT_TRUE(next.plan.has_value());
   EXPECT_EQ(next.plan->state.last_sequence, 20u);
   EXPECT_THAT(prepared, ::testing::ElementsAre(8, 20));
+}
+
+// One that was stopped behind its claim. What is recent begins at the checkpoint of whoever took
+// over meanwhile, which says nothing of what stood before the claim: that was taken for a new
+// store.
+TEST_F(TakeoverTest, WhoeverWasOvertakenBehindItsClaimFindsTheStateBeforeIt) {
+  MakeState();
+  bool claimed = false;
+  store_->set_before([&](std::string_view call, std::string_view key) {
+    if (call == "Create" && key == SlotKey(4)) {
+      claimed = true;
+    } else if (key == kHintKey && std::exchange(claimed, false)) {
+      absl::StatusOr<Takeover> heir = Open(VolumeView(), Options(3));
+      EXPECT_OK(heir);
+      if (!heir.ok()) return heir.status();
+      CheckpointEntry checkpoint = Checkpoint(6, 8, MakeHistory({{1, 1}}), 12);
+      checkpoint.files.clear();
+      Append(*heir->protocol, checkpoint);
+      EXPECT_OK(WriteHint(*store_, heir->protocol->head()));
+    }
+    return absl::OkStatus();
+  });
+  ASSERT_OK_AND_ASSIGN(const Takeover overtaken, Open(VolumeView(), Options(2)));
+  EXPECT_EQ(overtaken.action, OpeningAction::kRestore);
+  ASSERT_TRUE(overtaken.plan.has_value());
+  EXPECT_EQ(overtaken.plan->state.last_sequence, 8u);
+  EXPECT_EQ(store_->Get(SlotKey(6), {}).status(), absl::OkStatus());
 }
 
 // P1. Until the claim stands the old owner may collect.
