@@ -1,19 +1,24 @@
 #include "src/objectstore/probe.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
+#include "src/base/status.h"
 #include "tests/testing/status_matchers.h"
 
 namespace mooring::objectstore {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::StatusIs;
@@ -201,13 +206,37 @@ class IsAway : public Liar {
   }
 };
 
-// The winner's answer got lost.
-class WinnerUnknown : public Liar {
+// The answers got lost to the first `lost` creates that made an object.
+template <int lost>
+class AnswersAreLost : public Liar {
   absl::Status Create(std::string_view key, std::string_view data,
                       const RequestOptions& options) override {
     absl::Status status = MemoryStore::Create(key, data, options);
-    return status.ok() ? absl::UnavailableError("timed out") : status;
+    return status.ok() && lost_++ < lost ? absl::UnavailableError("timed out") : status;
   }
+  std::atomic<int> lost_{0};
+};
+
+// One create's answer got lost, and it arrives once its object was deleted.
+class CreateArrivesLate : public Liar {
+ public:
+  std::string late;  // The key it was sent for.
+
+ private:
+  absl::Status Create(std::string_view key, std::string_view data,
+                      const RequestOptions& options) override {
+    if (absl::EndsWith(ToAbsl(key), "race-0") && first_.exchange(false)) {
+      late = key;
+      return absl::UnavailableError("timed out");
+    }
+    return MemoryStore::Create(key, data, options);
+  }
+  absl::Status Delete(std::string_view key, const RequestOptions& options) override {
+    absl::Status status = MemoryStore::Delete(key, options);
+    if (key == late) status = MemoryStore::Create(key, "written by racer 0", options);
+    return status;
+  }
+  std::atomic<bool> first_{true};
 };
 
 // A9.
@@ -234,10 +263,19 @@ TEST(ProbeTest, AbsentStoreIsNoLiar) {
   Refused<IsAway>(absl::StatusCode::kUnavailable, "Try again");
 }
 
-TEST(ProbeTest, LostAnswerOfTheWinnerIsNoLie) {
-  WinnerUnknown store;
+// Three winners of races, and the first that is made without one.
+TEST(ProbeTest, LostAnswerOfACreateIsNoLie) {
+  AnswersAreLost<4> store;
   EXPECT_OK(ProbeObjectStore(store));
   EXPECT_THAT(store.Everything(), IsEmpty());
+  Refused<AnswersAreLost<100>>(absl::StatusCode::kUnavailable, "timed out");
+}
+
+TEST(ProbeTest, CreateThatArrivesAfterItsDeleteIsNoLie) {
+  CreateArrivesLate store;
+  EXPECT_OK(ProbeObjectStore(store));
+  ASSERT_FALSE(store.late.empty());
+  EXPECT_THAT(store.Everything(), ElementsAre(Field(&ObjectInfo::key, store.late)));
 }
 
 }  // namespace
