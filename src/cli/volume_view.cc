@@ -72,16 +72,18 @@ bool VolumeView::import_is_unfinished() const {
 }
 
 absl::Status CheckReadable(const VolumeView& view) {
-  if (absl::IsNotFound(view.identity.status())) {
+  const bool absent = absl::IsNotFound(view.identity.status());
+  const bool incomplete = view.identity.ok() && !view.identity->complete;
+  if ((absent || incomplete) && view.import_is_unfinished()) {
+    return absl::NotFoundError(absl::StrCat(
+        view.path, " holds an import, or a copy, that was cut short: no store opens there yet"));
+  }
+  if (absent) {
     return absl::NotFoundError(
         absl::StrCat(view.path, " holds no store: there is no file MOORING in it"));
   }
   MOORING_RETURN_IF_ERROR(view.identity.status());
-  if (!view.identity->complete && view.import_is_unfinished()) {
-    return absl::NotFoundError(absl::StrCat(
-        view.path, " holds an import, or a copy, that was cut short: no store opens there yet"));
-  }
-  if (!view.identity->complete) {
+  if (incomplete) {
     return absl::NotFoundError(absl::StrCat(
         view.path, " holds a store that was never finished: nothing was ever committed to it"));
   }

@@ -285,6 +285,16 @@ TEST_F(ArchiveCommandTest, AnImportThatWasKilledIsToldByDoctorAndDoneAgain) {
   EXPECT_EQ(Run({"dump", "-V", other}).out, Run({"dump", "-V", volume_}).out);
 }
 
+// Killed before it made the store's identity.
+TEST_F(ArchiveCommandTest, AnImportThatHadOnlyBegunIsToldByDoctor) {
+  const std::string other = MakeVolume("other");
+  fs::create_directory(other + "/data.import");
+  const Ran doctor = Run({"doctor", "-V", other});
+  EXPECT_THAT(doctor, Exits(kDamaged));
+  EXPECT_THAT(doctor.out, HasSubstr("cut short"));
+  EXPECT_THAT(doctor.out, HasSubstr("mooring import"));
+}
+
 TEST_F(ArchiveCommandTest, CompletionIsABashScriptThatKnowsTheCommands) {
   const Ran ran = Shell(
       "script=$(mooring completion) && bash -n <<<\"$script\" && eval \"$script\" "
