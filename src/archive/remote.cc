@@ -145,14 +145,13 @@ absl::Status Remote::MakeIdentity(const ArchiveIdentity& identity) {
   });
 }
 
-absl::StatusOr<std::vector<JournalItem>> Remote::ReadRecent() {
+absl::StatusOr<std::vector<JournalItem>> Remote::ReadRecent(uint64_t last_slot) {
   // The hint may be missing or wrong in any way: what it leads to counts only where that restores
   // the archive's end without a doubt.
   uint64_t slot = 0;
   const absl::StatusOr<std::string> hint = store_->Get(kHintKey, {});
-  if (!hint.ok() || !absl::SimpleAtoi(absl::StripAsciiWhitespace(*hint), &slot) || slot == 0) {
-    return ReadAll();
-  }
+  if (!hint.ok() || !absl::SimpleAtoi(absl::StripAsciiWhitespace(*hint), &slot)) return ReadAll();
+  if (slot == 0 || slot > last_slot) return ReadAll();
   const absl::StatusOr<std::string> object = store_->Get(SlotKey(slot), {});
   if (!object.ok()) return ReadAll();
   const absl::StatusOr<Entry> entry = DecodeEntry(SlotKey(slot), slot, *object);

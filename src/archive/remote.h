@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,9 +46,11 @@ class Remote {
   // `store_id`, or FAILED_PRECONDITION.
   [[nodiscard]] absl::Status Establish(const std::string& store_id);
 
-  // The journal as far as an open needs it: from the newest checkpoint's `replay_from` on where the
-  // hint leads there, else all of it.
-  absl::StatusOr<std::vector<JournalItem>> ReadRecent();
+  // The journal as far as an open needs it that looks no farther than `last_slot`: from the newest
+  // checkpoint's `replay_from` on where the hint leads there, else all of it. A checkpoint of
+  // somebody who came after `last_slot` says nothing of what stands up to it.
+  absl::StatusOr<std::vector<JournalItem>> ReadRecent(
+      uint64_t last_slot = std::numeric_limits<uint64_t>::max());
   absl::StatusOr<std::vector<JournalItem>> ReadAll();
 
  private:

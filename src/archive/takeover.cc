@@ -203,16 +203,12 @@ class Run {
     std::vector<JournalItem> items;
     MOORING_RETURN_IF_ERROR(Retry([&]() -> absl::Status {
       const bool recent = unusable_.empty() && !options_.rewind;
-      MOORING_ASSIGN_OR_RETURN(items, recent ? remote_.ReadRecent() : remote_.ReadAll());
-      // What is recent begins at the newest checkpoint, which may be one of an owner who came
-      // after: then it says nothing of the state up to `last_slot`.
-      if (recent && !items.empty() && items.back().slot > last_slot + 1) {
-        MOORING_ASSIGN_OR_RETURN(items, remote_.ReadAll());
-      }
+      MOORING_ASSIGN_OR_RETURN(items, recent ? remote_.ReadRecent(last_slot) : remote_.ReadAll());
       return absl::OkStatus();
     }));
     const auto beyond = [&](const JournalItem& item) { return item.slot > last_slot; };
-    if (last_slot > 0 && std::all_of(items.begin(), items.end(), beyond)) {
+    const bool empty = std::all_of(items.begin(), items.end(), beyond);
+    if (empty && last_slot > 0) {
       return absl::UnavailableError(absl::StrCat(
           "the archive's journal up to slot ", last_slot,
           " is gone: another owner went on while this opening was under way. Open again."));
@@ -220,10 +216,7 @@ class Run {
     ArchiveView archive;
     archive.archive_id = remote_.identity()->archive_id;
     archive.store_id = remote_.identity()->store_id;
-    archive.kind = ArchiveView::Kind::kEmpty;
-    if (!std::all_of(items.begin(), items.end(), beyond)) {
-      archive.kind = ArchiveView::Kind::kClaimsOnly;
-    }
+    archive.kind = empty ? ArchiveView::Kind::kEmpty : ArchiveView::Kind::kClaimsOnly;
     View view;
     RestoreTarget target;
     target.last_slot = last_slot;

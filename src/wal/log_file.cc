@@ -56,8 +56,8 @@ IOStatus LogFile::AppendFrame(std::string_view payload) {
   if (!logs_->test().no_claims) header.durable = logs_->durable();
 
   const uint64_t end = physical_ + FrameBytes(kFrameHeaderBytes, payload.size());
-  // W1: a write that enters a new block fills it, so that the kernel need not read the old one.
   if (const absl::Status s = ReachTo(end); !s.ok()) return PlainError(s);
+  // W1: a write that enters a new block fills it, so that the kernel need not read the old one.
   const bool enters_block = end > RoundUp(physical_, kBlockBytes);
   const uint64_t write_bytes = (enters_block ? RoundUp(end, kBlockBytes) : end) - physical_;
   char* buffer = Buffer(write_bytes);

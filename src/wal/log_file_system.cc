@@ -45,6 +45,16 @@ bool IsEmpty(const RecoveredLog& log) {
   return log.scan.header_valid && !log.scan.has_frames() && log.witnessed == 0;
 }
 
+// The last log that was cut as tail, or 0. Before it an empty log may be what shows that (W4), at
+// the next opening too.
+uint64_t LastCut(const RecoveredLogs& recovered) {
+  uint64_t last = 0;
+  for (const auto& [number, log] : recovered.logs) {
+    if (log.length < log.scan.length) last = number;
+  }
+  return last;
+}
+
 IOStatus NoLogOperation(std::string_view what, const std::string& path) {
   return IOStatus::NotSupported(std::string(what), path);
 }
@@ -92,11 +102,7 @@ absl::Status LogFileSystem::Start(RecoveredLogs recovered) {
   }
   auto pool = std::make_shared<SparePool>(target_, options_, names);
   logs_ = std::make_shared<LogSet>(options_, recovered.inventory, std::move(file), std::move(pool));
-  // Before it an empty log may be what shows a later one to be tail (W4), at the next opening too.
-  uint64_t last_cut = 0;
-  for (const auto& [number, log] : recovered.logs) {
-    if (log.length < log.scan.length) last_cut = number;
-  }
+  const uint64_t last_cut = LastCut(recovered);
   std::vector<RecoveredLog> empty;
   for (auto& [number, log] : recovered.logs) {
     NoteRecovered(log);

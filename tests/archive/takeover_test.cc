@@ -1,6 +1,7 @@
 #include "src/archive/takeover.h"
 
 #include <atomic>
+#include <functional>
 #include <thread>
 #include <utility>
 
@@ -196,31 +197,47 @@ TEST_F(TakeoverTest, WhatAnOwnerWritesDuringThePreparationIsNotLeftBehind) {
   EXPECT_THAT(prepared, ::testing::ElementsAre(8, 20));
 }
 
-// One that was stopped behind its claim. What is recent begins at the checkpoint of whoever took
-// over meanwhile, which says nothing of what stood before the claim: that was taken for a new
-// store.
-TEST_F(TakeoverTest, WhoeverWasOvertakenBehindItsClaimFindsTheStateBeforeIt) {
-  MakeState();
-  bool claimed = false;
-  store_->set_before([&](std::string_view call, std::string_view key) {
-    if (call == "Create" && key == SlotKey(4)) {
-      claimed = true;
-    } else if (key == kHintKey && std::exchange(claimed, false)) {
-      absl::StatusOr<Takeover> heir = Open(VolumeView(), Options(3));
-      EXPECT_OK(heir);
-      if (!heir.ok()) return heir.status();
-      CheckpointEntry checkpoint = Checkpoint(6, 8, MakeHistory({{1, 1}}), 12);
-      checkpoint.files.clear();
-      Append(*heir->protocol, checkpoint);
-      EXPECT_OK(WriteHint(*store_, heir->protocol->head()));
-    }
-    return absl::OkStatus();
-  });
-  ASSERT_OK_AND_ASSIGN(const Takeover overtaken, Open(VolumeView(), Options(2)));
+// One that is stopped behind its claim, in slot 4: `overtake` runs when it goes on.
+class OvertakenTest : public TakeoverTest {
+ protected:
+  absl::StatusOr<Takeover> OpenOvertaken(const std::function<void()>& overtake) {
+    MakeState();
+    bool claimed = false;
+    store_->set_before(
+        [this, overtake, claimed](std::string_view call, std::string_view key) mutable {
+          if (call == "Create" && key == SlotKey(4)) claimed = true;
+          if (key == kHintKey && std::exchange(claimed, false)) overtake();
+          return absl::OkStatus();
+        });
+    return Open(VolumeView(), Options(2));
+  }
+  // Claims slot 5, and makes a checkpoint in slot 6.
+  void HeirMakesACheckpoint() {
+    ASSERT_OK_AND_ASSIGN(Takeover heir, Open(VolumeView(), Options(3)));
+    CheckpointEntry checkpoint = Checkpoint(6, 8, MakeHistory({{1, 1}}), 12);
+    checkpoint.files.clear();
+    Append(*heir.protocol, checkpoint);
+    ASSERT_EQ(heir.protocol->head(), 6u);
+    ASSERT_OK(WriteHint(*store_, 6));
+  }
+};
+
+// What is recent begins at the heir's checkpoint, which says nothing of what stood before the
+// claim: that was taken for a new store.
+TEST_F(OvertakenTest, FindsTheStateBeforeItsClaim) {
+  ASSERT_OK_AND_ASSIGN(const Takeover overtaken, OpenOvertaken([&] { HeirMakesACheckpoint(); }));
   EXPECT_EQ(overtaken.action, OpeningAction::kRestore);
   ASSERT_TRUE(overtaken.plan.has_value());
   EXPECT_EQ(overtaken.plan->state.last_sequence, 8u);
-  EXPECT_EQ(store_->Get(SlotKey(6), {}).status(), absl::OkStatus());
+  EXPECT_OK(store_->Get(SlotKey(6), {}));
+}
+
+TEST_F(OvertakenTest, IsRefusedWhereThatWasCollected) {
+  const auto overtaken = OpenOvertaken([&] {
+    HeirMakesACheckpoint();
+    for (const uint64_t slot : {1, 2, 3}) ASSERT_OK(store_->Delete(SlotKey(slot), {}));
+  });
+  EXPECT_THAT(overtaken, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("Open again")));
 }
 
 // P1. Until the claim stands the old owner may collect.
