@@ -189,24 +189,13 @@ absl::Status ReadSettings(int argc, char** argv, Settings* settings) {
 absl::Status Run(int argc, char** argv) {
   Settings settings;
   MOORING_RETURN_IF_ERROR(ReadSettings(argc, argv, &settings));
-  std::vector<std::string> available;
-  std::string skipped;
-  for (const std::string& name : settings.peers) {
-    const absl::Status status = MakePeer(name).status();
-    if (status.ok()) {
-      available.push_back(name);
-    } else if (absl::IsUnimplemented(status)) {
-      absl::StrAppend(&skipped, "skipped: ", status.message(), "\n");
-    } else {
-      return status;
-    }
-  }
+  MOORING_ASSIGN_OR_RETURN(const ChosenPeers peers, ChoosePeers(settings.peers));
   MOORING_ASSIGN_OR_RETURN(const Scratch scratch, Scratch::Make(settings.volume));
-  std::vector<CellResult> cells = PlanCells(settings, available);
+  std::vector<CellResult> cells = PlanCells(settings, peers.names);
   MOORING_RETURN_IF_ERROR(RunRounds(settings, scratch, &cells));
   printf("%s, medians of %d rounds of %s s; a ratio is the median of the rounds' ratios\n\n%s%s",
          scratch.FileSystemName().c_str(), settings.rounds, FormatNumber(settings.seconds).c_str(),
-         ToTable(cells).c_str(), skipped.c_str());
+         ToTable(cells).c_str(), peers.skipped.c_str());
   return WriteJson(ToJson(settings, scratch.FileSystemName(), cells), settings.json);
 }
 

@@ -226,22 +226,17 @@ absl::Status Run(int argc, char** argv) {
     settings.rounds = 1;
     settings.sizes_mib = {1};
   }
-  std::vector<std::string> peers;
-  for (const std::string& name : settings.peers) {
-    const absl::Status made = MakePeer(name).status();
-    if (absl::IsUnimplemented(made)) continue;
-    MOORING_RETURN_IF_ERROR(made);
-    peers.push_back(name);
-  }
+  MOORING_ASSIGN_OR_RETURN(const ChosenPeers peers, ChoosePeers(settings.peers));
   MOORING_ASSIGN_OR_RETURN(const Scratch scratch, Scratch::Make(settings.volume));
   Times times;
   for (const int mib : settings.sizes_mib) {
-    MOORING_RETURN_IF_ERROR(MeasureSize(settings, scratch, peers, mib, &times));
+    MOORING_RETURN_IF_ERROR(MeasureSize(settings, scratch, peers.names, mib, &times));
   }
   printf(
-      "%s, values of %d B, medians of %d rounds; a ratio is the median of the rounds' ratios\n\n%s",
+      "%s, values of %d B, medians of %d rounds; a ratio is the median of the rounds' "
+      "ratios\n\n%s%s",
       scratch.FileSystemName().c_str(), settings.value_bytes, settings.rounds,
-      ToTable(times).c_str());
+      ToTable(times).c_str(), peers.skipped.c_str());
   return WriteJson(ToJson(settings, scratch.FileSystemName(), times), settings.json);
 }
 

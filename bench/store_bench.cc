@@ -48,18 +48,9 @@ std::vector<double> P50(const std::vector<Life>& lives, size_t workload) {
 double DiskRatio(const Life& life) { return life.disk_ratio; }
 double MostMib(const Life& life) { return life.most_mib; }
 
-absl::StatusOr<Lives> RunRounds(const Settings& settings, const Scratch& scratch) {
+absl::StatusOr<Lives> RunRounds(const Settings& settings, const Scratch& scratch,
+                                const std::vector<std::string>& peers) {
   Lives lives;
-  std::vector<std::string> peers;
-  for (const std::string& name : settings.peers) {
-    const absl::Status made = MakePeer(name).status();
-    if (absl::IsUnimplemented(made)) {
-      fprintf(stderr, "skipped: %s\n", std::string(made.message()).c_str());
-      continue;
-    }
-    MOORING_RETURN_IF_ERROR(made);
-    peers.push_back(name);
-  }
   for (int round = 0; round < settings.rounds; ++round) {
     for (size_t i = 0; i < peers.size(); ++i) {
       const std::string& name = peers[(i + static_cast<size_t>(round)) % peers.size()];
@@ -165,14 +156,15 @@ absl::Status Run(int argc, char** argv) {
     settings.life.seconds = 0.02;
     settings.life.records = 2000;
   }
+  MOORING_ASSIGN_OR_RETURN(const ChosenPeers peers, ChoosePeers(settings.peers));
   MOORING_ASSIGN_OR_RETURN(const Scratch scratch, Scratch::Make(settings.volume));
-  MOORING_ASSIGN_OR_RETURN(const Lives lives, RunRounds(settings, scratch));
+  MOORING_ASSIGN_OR_RETURN(const Lives lives, RunRounds(settings, scratch, peers.names));
   printf(
       "%s, %d records of %d B, medians of %d rounds of %s s; a ratio is the median of the rounds' "
-      "ratios\n\n%s\n%s",
+      "ratios\n\n%s\n%s%s",
       scratch.FileSystemName().c_str(), settings.life.records, settings.life.value_bytes,
       settings.rounds, FormatNumber(settings.life.seconds).c_str(), WorkloadTable(lives).c_str(),
-      SpaceTable(lives).c_str());
+      SpaceTable(lives).c_str(), peers.skipped.c_str());
   return WriteJson(ToJson(settings, scratch.FileSystemName(), lives), settings.json);
 }
 

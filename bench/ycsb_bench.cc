@@ -61,21 +61,6 @@ absl::Status MeasurePeer(const Settings& settings, const Scratch& scratch, int t
   return peer->Close();
 }
 
-absl::StatusOr<std::vector<std::string>> AvailablePeers(const Settings& settings,
-                                                        std::string* skipped) {
-  std::vector<std::string> available;
-  for (const std::string& name : settings.peers) {
-    const absl::Status status = MakePeer(name).status();
-    if (absl::IsUnimplemented(status)) {
-      absl::StrAppend(skipped, "skipped: ", status.message(), "\n");
-      continue;
-    }
-    MOORING_RETURN_IF_ERROR(status);
-    available.push_back(name);
-  }
-  return available;
-}
-
 absl::StatusOr<Results> RunRounds(const Settings& settings, const Scratch& scratch,
                                   const std::vector<std::string>& peers) {
   Results results;
@@ -163,16 +148,15 @@ absl::Status Run(int argc, char** argv) {
     settings.records = 2000;
     settings.threads = {4};
   }
-  std::string skipped;
-  MOORING_ASSIGN_OR_RETURN(const std::vector<std::string> peers,
-                           AvailablePeers(settings, &skipped));
+  MOORING_ASSIGN_OR_RETURN(const ChosenPeers peers, ChoosePeers(settings.peers));
   MOORING_ASSIGN_OR_RETURN(const Scratch scratch, Scratch::Make(settings.volume));
-  MOORING_ASSIGN_OR_RETURN(const Results results, RunRounds(settings, scratch, peers));
+  MOORING_ASSIGN_OR_RETURN(const Results results, RunRounds(settings, scratch, peers.names));
   printf(
       "%s, %d records of %d B, medians of %d rounds of %s s; a ratio is the median of the "
       "rounds' ratios\n\n%s%s",
       scratch.FileSystemName().c_str(), settings.records, settings.value_bytes, settings.rounds,
-      FormatNumber(settings.seconds).c_str(), ToTable(peers, results).c_str(), skipped.c_str());
+      FormatNumber(settings.seconds).c_str(), ToTable(peers.names, results).c_str(),
+      peers.skipped.c_str());
   return WriteJson(ToJson(settings, scratch.FileSystemName(), results), settings.json);
 }
 

@@ -84,4 +84,18 @@ absl::StatusOr<std::unique_ptr<Peer>> MakePeer(std::string_view name) {
                                                  absl::StrJoin(PeerNames(), ", ")));
 }
 
+absl::StatusOr<ChosenPeers> ChoosePeers(const std::vector<std::string>& names) {
+  ChosenPeers chosen;
+  for (const std::string& name : names) {
+    const absl::Status made = MakePeer(name).status();
+    if (absl::IsUnimplemented(made)) {
+      absl::StrAppend(&chosen.skipped, "skipped: ", made.message(), "\n");
+      continue;
+    }
+    MOORING_RETURN_IF_ERROR(made);
+    chosen.names.push_back(name);
+  }
+  return chosen;
+}
+
 }  // namespace mooring::bench

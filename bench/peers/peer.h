@@ -70,6 +70,13 @@ std::vector<std::string> PeerNames();
 // a name that PeerNames() does not have.
 absl::StatusOr<std::unique_ptr<Peer>> MakePeer(std::string_view name);
 
+struct ChosenPeers {
+  std::vector<std::string> names;
+  std::string skipped;  // A line for each that was not built in.
+};
+// Of `names` those that MakePeer() makes.
+absl::StatusOr<ChosenPeers> ChoosePeers(const std::vector<std::string>& names);
+
 // One file each.
 std::unique_ptr<Peer> MakeLimit();
 std::unique_ptr<Peer> MakeRocksDb();
