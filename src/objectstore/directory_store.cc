@@ -224,8 +224,8 @@ absl::Status DirectoryStore::PublishExclusively(TemporaryFile& file, std::string
       absl::StrCat("object ", ToAbsl(key), " exists already in ", root_));
 }
 
-absl::Status DirectoryStore::Put(std::string_view key, std::string_view data,
-                                 const RequestOptions& options) {
+absl::Status DirectoryStore::Write(PublishFunction publish, std::string_view key,
+                                   std::string_view data, const RequestOptions& options) {
   const Call call(*this, options);
   MOORING_RETURN_IF_ERROR(call.Begin(key));
   MOORING_RETURN_IF_ERROR(ValidateInlineBytes(key, data.size()));
@@ -233,19 +233,17 @@ absl::Status DirectoryStore::Put(std::string_view key, std::string_view data,
   MOORING_RETURN_IF_ERROR(file.Write(data));
   bytes_written_ += data.size();
   MOORING_RETURN_IF_ERROR(call.Check());
-  return Publish(&DirectoryStore::PublishReplacing, file, key);
+  return Publish(publish, file, key);
+}
+
+absl::Status DirectoryStore::Put(std::string_view key, std::string_view data,
+                                 const RequestOptions& options) {
+  return Write(&DirectoryStore::PublishReplacing, key, data, options);
 }
 
 absl::Status DirectoryStore::Create(std::string_view key, std::string_view data,
                                     const RequestOptions& options) {
-  const Call call(*this, options);
-  MOORING_RETURN_IF_ERROR(call.Begin(key));
-  MOORING_RETURN_IF_ERROR(ValidateInlineBytes(key, data.size()));
-  TemporaryFile file(*this);
-  MOORING_RETURN_IF_ERROR(file.Write(data));
-  bytes_written_ += data.size();
-  MOORING_RETURN_IF_ERROR(call.Check());
-  return Publish(&DirectoryStore::PublishExclusively, file, key);
+  return Write(&DirectoryStore::PublishExclusively, key, data, options);
 }
 
 namespace {

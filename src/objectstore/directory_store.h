@@ -65,6 +65,8 @@ class DirectoryStore final : public ObjectStore {
   std::string PathOf(std::string_view key) const;
   absl::Status EnsureDirectory(const std::string& directory);
   using PublishFunction = absl::Status (DirectoryStore::*)(TemporaryFile&, std::string_view);
+  absl::Status Write(PublishFunction publish, std::string_view key, std::string_view data,
+                     const RequestOptions& options);
   absl::Status Publish(PublishFunction publish, TemporaryFile& file, std::string_view key);
   absl::Status PublishReplacing(TemporaryFile& file, std::string_view key);
   absl::Status PublishExclusively(TemporaryFile& file, std::string_view key);

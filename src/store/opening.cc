@@ -151,11 +151,7 @@ archive::RestoreOptions Opening::MakeRestoreOptions() const {
 
 absl::Status Opening::TakeOver(archive::Remote& remote) {
   if (!record_.archive_id.empty() && !remote.identity() && !options_.archive.adopt_archive) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the volume was archived to archive ", record_.archive_id, ", but at ",
-        options_.archive.url,
-        " there is none. Correct the url, bring the archive back, or set archive.adopt_archive to "
-        "begin a new one."));
+    return ArchiveIsGone(options_, record_);
   }
   // A new store on a new archive: a claim that stands beside a volume without a state would look
   // like one whose state was lost, were this opening killed in between.
