@@ -247,6 +247,7 @@ TEST_F(CollectorTest, WhatIsMissingForGoodIsToldByNameAndTheChainBeginsAnew) {
 TEST_F(CollectorTest, AnOwnerThatWasOvertakenDeletesNothingOfTheNewOne) {
   auto old = Start();
   Ship(*old, 20, kSecond);
+  ASSERT_TRUE(Settles());  // What it merges is all of that, and once.
   std::atomic<bool> stalled{false};
   std::atomic<bool> go_on{false};
   store_->SetHook([&](const Request& request) {
@@ -261,8 +262,9 @@ TEST_F(CollectorTest, AnOwnerThatWasOvertakenDeletesNothingOfTheNewOne) {
   begins_[2] = 21;
   auto owner = Start(2);
   Ship(*owner, 20, kSecond, 2);
+  ASSERT_TRUE(Settles());
   now_us_ += 3 * kHour;
-  ASSERT_TRUE(Eventually([&] { return store_->Held("merged/") == 2; }));
+  ASSERT_TRUE(Eventually([&] { return Settles() && store_->Held("merged/") == 2; }));
   const int deleted = store_->Count("delete");
   go_on = true;
   EXPECT_TRUE(Eventually([&] { return old->status().state == ArchiveStatus::State::kFenced; }));

@@ -295,6 +295,7 @@ TEST_F(HealingTest, AnExportBesideARepairIsWholeOrRefused) {
       MOORING_ASSIGN_OR_RETURN(const Value found, table.Get(Key(place.second)));
       if (found.view() != value) return absl::InternalError("another value");
     }
+    MOORING_RETURN_IF_ERROR(copy->Close(kAges).status);
     fs::remove(path);
     fs::remove_all(import.volume);
     return true;
