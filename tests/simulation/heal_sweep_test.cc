@@ -154,12 +154,22 @@ class HealSweepTest : public ::testing::Test {
     return Judge(image, kind->first, file, absl::StrCat("flipped at ", at), accept);
   }
 
+  std::string NewestEntry(const std::string& image) const {
+    std::string newest;
+    for (const auto& entry : fs::directory_iterator(directory_.File(image + "/archive/journal"))) {
+      newest = std::max(newest, "journal/" + entry.path().filename().string());
+    }
+    return newest;
+  }
+
   // Cuts and deletes one file of each kind.
   void CutAndDelete(const std::string& part) {
     for (const std::string image : {"killed", "closed"}) {
       for (const auto& [kind, files] : FilesOf(directory_.File(image + "/" + part))) {
         for (const std::string damage : {"deleted", "cut to half", "emptied"}) {
           const std::string& file = files[random_() % files.size()];
+          // Gone together with the volume it is as if it had never been archived: FORMAT.md.
+          if (damage == "deleted" && part == "archive" && file == NewestEntry(image)) continue;
           Copy(image, "trial");
           const fs::path path = directory_.File("trial/" + part + "/" + file);
           if (damage == "deleted") fs::remove(path);
@@ -205,6 +215,18 @@ TEST_F(HealSweepTest, AFileOfTheVolumeThatIsCutOrDeletedIsHealedOrRefusedByName)
 
 TEST_F(HealSweepTest, AnObjectOfTheArchiveThatIsCutOrDeletedIsHealedOrRefusedByName) {
   CutAndDelete("archive");
+}
+
+// What the archive alone cannot tell the volume can: it is archived again, for whoever comes later.
+TEST_F(HealSweepTest, TheNewestEntryOfTheArchiveThatIsDeletedIsHealedFromTheVolume) {
+  for (const std::string image : {"killed", "closed"}) {
+    Copy(image, "trial");
+    const std::string newest = NewestEntry(image);
+    ASSERT_TRUE(fs::remove(directory_.File("trial/archive/" + newest)));
+    EXPECT_EQ(Read("").said, digest_) << image << ": " << newest << " deleted";
+    EmptyTheVolume();
+    EXPECT_EQ(Read("").said, digest_) << image << ": " << newest << " deleted, then the volume";
+  }
 }
 
 // The control: where a loss is accepted a state is short, and the sweep sees it.
