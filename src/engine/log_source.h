@@ -41,7 +41,7 @@ struct CapturedState {
   uint64_t max_sequence = 0;   // The files hold everything up to here, and nothing beyond.
   int64_t max_time_us = 0;     // The commit time of max_sequence; 0 where it is not known.
   uint64_t min_log = 0;        // What follows max_sequence begins with this log or a later one.
-  uint64_t table_changes = 0;  // How many of them the state has, at least; see ReadLog().
+  uint64_t table_changes = 0;  // How many of them the state has; see ReadLog().
 };
 
 // What an archive needs of an engine: what is durable, in order, and whole states.
@@ -51,6 +51,8 @@ struct CapturedState {
 //       is given only to a reader whose last checkpoint has it: otherwise a restore would leave out
 //       the new table's commits without a word.
 //   E3  The first piece of a log that is given after a capture begins at its first byte.
+//   E4  A captured state has the tables of the moment after its last commit: whoever goes on from
+//       it to a later commit has no table more or less than there was.
 //
 // Thread-safe, but that ReadLog() and Release() are one reader's.
 class LogSource {
@@ -82,6 +84,8 @@ class LogSource {
 
   // The state as of a moment during the call, as hard links in `directory`, which is emptied first
   // and is the caller's afterwards. Writes go on but for a moment; memory is flushed to files.
+  //
+  // No table is made or dropped while `exclusively` runs.
   //
   // UNAVAILABLE  not now; try again.
   virtual absl::StatusOr<CapturedState> Capture(const std::string& directory,

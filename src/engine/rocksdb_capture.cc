@@ -99,10 +99,24 @@ absl::Status RocksDbLogSource::FlushAll() {
   return Flush([](const std::function<absl::Status()>& work) { return work(); });
 }
 
+// E4: a table that is made or dropped during it begins it anew.
 absl::StatusOr<CapturedState> RocksDbLogSource::Capture(const std::string& directory,
                                                         const Exclusively& exclusively) {
+  for (int i = 0; i < kTries; ++i) {
+    const uint64_t before = TableChanges();
+    MOORING_ASSIGN_OR_RETURN(CapturedState state, CaptureOnce(directory, exclusively));
+    MOORING_RETURN_IF_ERROR(exclusively([&] {
+      state.table_changes = TableChanges();
+      return absl::OkStatus();
+    }));
+    if (state.table_changes == before) return state;
+  }
+  return absl::UnavailableError("tables are made and dropped too often to be captured");
+}
+
+absl::StatusOr<CapturedState> RocksDbLogSource::CaptureOnce(const std::string& directory,
+                                                            const Exclusively& exclusively) {
   MOORING_RETURN_IF_ERROR(Empty(directory));
-  const uint64_t table_changes = TableChanges();
   MOORING_RETURN_IF_ERROR(Flush(exclusively));
   rocksdb::DB* const db = db_;
   MOORING_RETURN_IF_ERROR(
@@ -111,13 +125,8 @@ absl::StatusOr<CapturedState> RocksDbLogSource::Capture(const std::string& direc
   const absl::Cleanup enable = [db] { db->EnableFileDeletions(false).PermitUncheckedError(); };
   for (int i = 0; i < kTries; ++i) {
     auto state = CaptureFiles(directory);
-    if (!absl::IsAborted(state.status())) {
-      if (state.ok()) {
-        state->table_changes = table_changes;
-        OnDurable(state->max_sequence);  // In files, also what no log was synced for.
-      }
-      return state;
-    }
+    if (state.ok()) OnDurable(state->max_sequence);  // In files, also what no log was synced for.
+    if (!absl::IsAborted(state.status())) return state;
   }
   return absl::UnavailableError("the files changed too often to be captured");
 }

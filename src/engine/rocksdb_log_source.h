@@ -93,6 +93,8 @@ class RocksDbLogSource : public LogSource, public wal::LogObserver {
   absl::Status Flush(const Exclusively& exclusively);
   bool FlushesAreQuiet() const;
   bool FlushHasBegun() const;
+  absl::StatusOr<CapturedState> CaptureOnce(const std::string& directory,
+                                            const Exclusively& exclusively);
   absl::StatusOr<CapturedState> CaptureFiles(const std::string& directory);
   absl::Status FindPlace(uint64_t min_log, CapturedState* state) const;
 

@@ -26,24 +26,18 @@ struct Captured {
   std::vector<std::string> tables;
 };
 
-// The files name the tables as of another moment than the commits: between the two none may be made
-// or dropped.
+// With the names of the tables that the state has.
 absl::StatusOr<Captured> Capture(const ExportJob& job) {
   for (int i = 0; i < kTries; ++i) {
     Captured captured;
-    uint64_t before = 0;
-    uint64_t after = 0;
-    MOORING_RETURN_IF_ERROR(job.exclusively([&] {
-      before = job.source->TableChanges();
-      return absl::OkStatus();
-    }));
+    uint64_t changes = 0;
     MOORING_ASSIGN_OR_RETURN(captured.state, job.source->Capture(job.staging, job.exclusively));
     MOORING_RETURN_IF_ERROR(job.exclusively([&] {
-      after = job.source->TableChanges();
+      changes = job.source->TableChanges();
       captured.tables = job.tables();
       return absl::OkStatus();
     }));
-    if (before == after) return captured;
+    if (changes == captured.state.table_changes) return captured;
   }
   return absl::UnavailableError(
       "tables are made and dropped too often for a snapshot to be taken. Try again.");
