@@ -51,8 +51,8 @@ absl::Status MeasurePeer(const Settings& settings, const Scratch& scratch, int t
   MOORING_RETURN_IF_ERROR(run.Load());
   MOORING_RETURN_IF_ERROR(peer->Close());
   MOORING_RETURN_IF_ERROR(peer->Open(options));
-  AwaitIdle();
   for (const YcsbWorkload& workload : YcsbWorkloads()) {
+    AwaitIdle();
     MOORING_ASSIGN_OR_RETURN(const CallRate rate,
                              run.Measure(workload, threads, absl::Seconds(settings.seconds / 4),
                                          absl::Seconds(settings.seconds)));
