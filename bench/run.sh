@@ -57,6 +57,7 @@ else
 fi
 
 cmake/install-deps.sh --bench
+mkdir -p build
 cmake --preset release ${MOORING_CMAKE_ARGUMENTS:-} >build/bench-configure.log 2>&1 ||
   { cat build/bench-configure.log; exit 1; }
 cmake --build --preset release --target commit_bench ycsb_bench store_bench growth_bench read_bench open_bench archive_bench snapshot_bench
