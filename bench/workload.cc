@@ -68,7 +68,8 @@ Values::Values(size_t value_bytes) : value_bytes_(value_bytes), pool_((1 << 20) 
 }
 
 std::string_view Values::Get(uint64_t index) const {
-  return std::string_view(pool_).substr(Scatter(index) & ((1 << 20) - 1), value_bytes_);
+  // Not the bits that make the key: neighbours in the order of keys would have the same value.
+  return std::string_view(pool_).substr(Scatter(~index) & ((1 << 20) - 1), value_bytes_);
 }
 
 std::vector<double> Column(const Rates& rates, double CallRate::*field) {
