@@ -7,7 +7,8 @@
 #
 #   --volume DIR  on the disk to measure; default: build. Needs 6 GiB there,
 #                 and 50 GiB for --full.
-#   --quick       every row within 10 minutes, with fewer rounds and less data
+#   --quick       every comparison within 10 minutes, the first build included:
+#                 fewer rounds and sizes, less data, and so ratios that vary more
 #   --full        more rounds, up to 10 GiB, about 50 minutes; the default
 #
 #   build/bench/report.md         the machine and every table
@@ -27,21 +28,21 @@ while [ $# -gt 0 ]; do
       shift 2
       ;;
     --quick|--full) mode=${1#--}; shift ;;
-    *) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 done
 
 # Name, minutes, and arguments of each benchmark.
 if [ "$mode" = quick ]; then
   steps=(
-    "commit_bench 3 --rounds 2 --seconds 0.2 --settle 0.1"
-    "ycsb_bench 2 --rounds 2 --seconds 0.5 --records 100000"
-    "store_bench 1 --rounds 2 --seconds 0.3 --records 50000"
-    "growth_bench 1 --rounds 3 --sizes 10,100"
-    "read_bench 1 --rounds 3 --seconds 0.3 --keys 300000"
+    "commit_bench 2 --rounds 2 --seconds 0.15 --settle 0.05 --values 100,1024,16384"
+    "ycsb_bench 1 --rounds 2 --seconds 0.4 --records 50000"
+    "store_bench 1 --rounds 2 --seconds 0.2 --records 30000"
+    "growth_bench 0 --rounds 3 --sizes 10,100"
+    "read_bench 0 --rounds 3 --seconds 0.2 --keys 300000"
     "open_bench 1 --rounds 2"
-    "archive_bench 1 --rounds 2 --seconds 0.3 --only commits,archived,checkpoint,growth,restore --store-mib 128"
-    "snapshot_bench 1 --rounds 2 --seconds 1 --mib 256"
+    "archive_bench 1 --rounds 2 --seconds 0.2 --only commits,archived,checkpoint,growth,restore --store-mib 64"
+    "snapshot_bench 1 --rounds 2 --seconds 0.7 --mib 128"
   )
 else
   steps=(
